@@ -1,0 +1,444 @@
+/* entropix.h - the whole public interface of Entropix in C.
+ *
+ * Three layers, each usable alone:
+ *   files and tokenizers   what a GGUF file holds; text <-> tokens
+ *   engine and session     an engine is immutable and shared between threads (weights, vocabulary);
+ *                          a session is one mutable timeline of positions with its KV cache
+ *   sampler and generator  measure -> decide -> distribution -> draw; the sampler needs no engine, so another
+ *                          program can bring its own logits and attention scores
+ *
+ * Conventions. Functions that can fail return an ex_code (0 is success) and fill `error` when it is not NULL.
+ * The library never prints, exits or aborts, and keeps no global state. Free functions accept NULL. Pointers inside
+ * results are borrowed: read-only, valid until the next call on the handle that gave them.
+ * Handles other than ex_engine, ex_file and ex_tokenizer belong to one thread at a time.
+ * Entropies are in bits, varentropies in bits squared, sizes in bytes, positions count tokens from 0. */
+#ifndef ENTROPIX_H
+#define ENTROPIX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EX_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define EX_API __attribute__((visibility("default")))
+#define EX_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
+#else
+#define EX_API
+#define EX_PRINTF(format_index, first)
+#endif
+
+/* ---- errors ------------------------------------------------------------------------------------------------ */
+
+typedef enum ex_code {
+    EX_OK = 0,
+    EX_ERROR_ARGUMENT = -1,    /* the caller's value is outside its documented range */
+    EX_ERROR_IO = -2,          /* the operating system refused a read, write or map */
+    EX_ERROR_FORMAT = -3,      /* bytes that do not follow their format; position is the file offset or line */
+    EX_ERROR_UNSUPPORTED = -4, /* well-formed, but something that this build does not run; the message names it */
+    EX_ERROR_MEMORY = -5,      /* an allocation failed */
+    EX_ERROR_CONTEXT = -6,     /* more positions than the context holds */
+    EX_ERROR_NUMBER = -7       /* NaN, +infinity or nothing finite where a number is needed */
+} ex_code;
+
+typedef struct ex_error {
+    ex_code code;
+    uint64_t position; /* byte offset in a file, line in a text, token position; 0 when it has none */
+    char message[400]; /* one line for a person, complete with file name and the fix where there is one */
+} ex_error;
+
+/* "0.1.0" and how the library was built, as one line. Static storage. */
+EX_API const char *ex_version(void);
+
+/* ---- files -------------------------------------------------------------------------------------------------- */
+
+typedef struct ex_file ex_file;
+
+typedef enum ex_value_type { /* numbered as in GGUF */
+    EX_VALUE_U8, EX_VALUE_I8, EX_VALUE_U16, EX_VALUE_I16, EX_VALUE_U32, EX_VALUE_I32, EX_VALUE_F32, EX_VALUE_BOOL,
+    EX_VALUE_STRING, EX_VALUE_ARRAY, EX_VALUE_U64, EX_VALUE_I64, EX_VALUE_F64
+} ex_value_type;
+
+typedef struct ex_string {
+    const char *data; /* UTF-8, not terminated */
+    size_t length;    /* bytes */
+} ex_string;
+
+/* One metadata entry. For a scalar, `count` is 1 and `element` equals `type`. */
+typedef struct ex_key {
+    ex_string name;
+    ex_value_type type;
+    ex_value_type element; /* element type of an array */
+    uint64_t count;
+    const void *data; /* little-endian values in the file, unaligned; read them with ex_key_* below */
+    uint64_t offset;  /* of the value in the file, bytes */
+} ex_key;
+
+typedef struct ex_tensor {
+    ex_string name;
+    uint32_t type; /* GGUF type id */
+    uint32_t n_dims;
+    uint64_t ne[4];    /* ne[0] is contiguous; unused dimensions are 1 */
+    const void *data;  /* in the map, aligned to the file's alignment */
+    uint64_t n_bytes;
+    uint64_t offset;   /* of the data in the file, bytes */
+} ex_tensor;
+
+/* Maps a GGUF file (version 2 or 3) and checks every count, size and offset against what the file holds.
+ * The handle is immutable: any number of threads may read it. */
+EX_API ex_code ex_file_open(ex_file **out, const char *path, ex_error *error);
+EX_API void ex_file_close(ex_file *file);
+EX_API const char *ex_file_path(const ex_file *file);
+EX_API uint32_t ex_file_version(const ex_file *file);
+EX_API uint64_t ex_file_size(const ex_file *file);
+EX_API size_t ex_file_key_count(const ex_file *file);
+EX_API const ex_key *ex_file_key(const ex_file *file, size_t index);
+EX_API const ex_key *ex_file_find_key(const ex_file *file, const char *name); /* NULL when absent */
+EX_API size_t ex_file_tensor_count(const ex_file *file);
+EX_API const ex_tensor *ex_file_tensor(const ex_file *file, size_t index);
+EX_API const ex_tensor *ex_file_find_tensor(const ex_file *file, const char *name);
+/* The value (element `index` of an array) when it has a type that converts without loss; false otherwise. */
+EX_API bool ex_key_integer(const ex_key *key, uint64_t index, int64_t *out);
+EX_API bool ex_key_number(const ex_key *key, uint64_t index, double *out);
+/* Strings of an array lie one after the other, so element i costs i steps; use ex_key_next_string to walk. */
+EX_API bool ex_key_string(const ex_key *key, uint64_t index, ex_string *out);
+/* `cursor` starts at NULL and is moved on; false after the last one. */
+EX_API bool ex_key_next_string(const ex_key *key, const void **cursor, ex_string *out);
+/* Name of a tensor type ("Q6_K"), or NULL for an id that is not known; and back (-1 when unknown). */
+EX_API const char *ex_type_name(uint32_t type);
+EX_API int32_t ex_type_from_name(const char *name);
+
+/* ---- tokenizer ---------------------------------------------------------------------------------------------- */
+
+typedef struct ex_tokenizer ex_tokenizer;
+
+enum { EX_TOKEN_NONE = -1 };
+
+enum { /* flags of ex_tokenize */
+    EX_TOKENIZE_SPECIAL = 1,      /* control tokens in the text count as such (never for text from users) */
+    EX_TOKENIZE_ADD_BEGINNING = 2 /* put the beginning-of-sequence token first if the file asks for it */
+};
+
+/* The tokenizer of a GGUF file, which may hold a vocabulary alone. Immutable. */
+EX_API ex_code ex_tokenizer_open(ex_tokenizer **out, const ex_file *file, ex_error *error);
+EX_API void ex_tokenizer_close(ex_tokenizer *tokenizer);
+EX_API int32_t ex_tokenizer_size(const ex_tokenizer *tokenizer); /* n_vocab */
+/* Text (UTF-8; EX_ERROR_FORMAT with the byte offset when it is not) to tokens. Writes at most `capacity` ids and
+ * always sets `count` to how many there are: a second call with room for `count` succeeds. */
+EX_API ex_code ex_tokenize(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags,
+                           int32_t *tokens, size_t capacity, size_t *count, ex_error *error);
+/* The bytes that a token stands for (possibly part of a UTF-8 sequence). Control tokens give their name when
+ * `special`, else nothing. Ids outside the vocabulary give nothing. */
+EX_API ex_string ex_token_text(const ex_tokenizer *tokenizer, int32_t token, bool special);
+EX_API bool ex_token_is_control(const ex_tokenizer *tokenizer, int32_t token);
+EX_API bool ex_token_ends_generation(const ex_tokenizer *tokenizer, int32_t token);
+EX_API int32_t ex_token_beginning(const ex_tokenizer *tokenizer); /* or EX_TOKEN_NONE */
+/* The file's own chat template (Jinja), empty when it has none. */
+EX_API ex_string ex_tokenizer_chat_template(const ex_tokenizer *tokenizer);
+
+typedef struct ex_message {
+    const char *role;    /* "system", "user", "assistant" */
+    const char *content; /* UTF-8 */
+} ex_message;
+
+/* Renders `messages` with the chat template (`override` when not NULL) and tokenises the result. What comes from the
+ * template may be special tokens, what comes from messages never is. Capacity and count as in ex_tokenize. */
+EX_API ex_code ex_chat_tokenize(const ex_tokenizer *tokenizer, const char *override, const ex_message *messages,
+                                size_t n_messages, bool add_generation_prompt, int32_t *tokens, size_t capacity,
+                                size_t *count, ex_error *error);
+
+/* ---- engine and session ------------------------------------------------------------------------------------- */
+
+typedef struct ex_engine ex_engine;
+typedef struct ex_session ex_session;
+
+typedef struct ex_engine_options {
+    int32_t n_threads;   /* 0: the physical cores that the affinity mask allows */
+    const char *kernels; /* NULL: the best that the CPU has; "portable", "avx2", "avx512" force one */
+} ex_engine_options;
+
+typedef struct ex_engine_info {
+    ex_string architecture, name;
+    int32_t n_layer, n_head, n_head_kv, n_embd, n_ff, n_vocab, head_dim;
+    int32_t n_context;            /* positions that the model was trained for */
+    uint64_t n_parameters;
+    uint64_t weight_bytes;        /* all tensors */
+    uint64_t bytes_per_token;     /* weights read to decode one token */
+    uint64_t kv_bytes_per_position;
+    const char *kernels;          /* name of the kernel table in use */
+    int32_t n_threads;
+} ex_engine_info;
+
+EX_API ex_engine_options ex_engine_options_default(void);
+/* Opens a model: maps the file, checks every key and tensor that the forward pass will read. The engine keeps the
+ * file open. Any number of threads may use an engine; its thread team runs one evaluation at a time. */
+EX_API ex_code ex_engine_open(ex_engine **out, const char *path, const ex_engine_options *options, ex_error *error);
+EX_API void ex_engine_close(ex_engine *engine);
+EX_API ex_engine_info ex_engine_get_info(const ex_engine *engine);
+EX_API const ex_file *ex_engine_file(const ex_engine *engine);
+EX_API const ex_tokenizer *ex_engine_tokenizer(const ex_engine *engine);
+
+/* Attention of the query that produced the logits, reduced to what the metrics need. Only positions that the query may
+ * attend to are counted. Definitions: docs/SAMPLER.md. */
+typedef struct ex_attention {
+    int32_t n_layer, n_head;
+    const int32_t *n_positions;    /* [n_layer] live positions */
+    const double *head_entropy;    /* [n_layer][n_head] bits */
+    const double *head_maximum;    /* [n_layer][n_head] largest probability */
+    const double *head_strength;   /* [n_layer][n_head] mean |score| */
+    const double *layer_deviation; /* [n_layer] mean over heads and positions of |P - mean over heads of P| */
+} ex_attention;
+
+typedef struct ex_step { /* the result of an evaluation, at its last position; a view into the session */
+    const float *logits; /* [n_vocab] */
+    int32_t n_vocab;
+    const ex_attention *attention; /* NULL when statistics are off */
+    size_t position;               /* of the token that was evaluated last */
+} ex_step;
+
+typedef struct ex_session_options {
+    size_t n_context; /* positions; 0: what the model was trained for, at most 4096 */
+    size_t n_batch;   /* tokens evaluated together in a prefill; 0: 512 */
+    bool no_attention_statistics;
+    bool keep_scores; /* keep the scores of the last query too, for ex_session_scores */
+} ex_session_options;
+
+EX_API ex_session_options ex_session_options_default(void);
+/* Takes all the memory that the session will ever use. */
+EX_API ex_code ex_session_open(ex_session **out, ex_engine *engine, const ex_session_options *options, ex_error *error);
+EX_API void ex_session_close(ex_session *session);
+EX_API size_t ex_session_context(const ex_session *session);
+EX_API size_t ex_session_position(const ex_session *session); /* tokens held */
+/* Appends tokens (at least one) and evaluates them; `step` describes the last. `all_logits`, when not NULL, receives
+ * [n_tokens][n_vocab]. On error the session holds what it held before. */
+EX_API ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits,
+                                   ex_step *step, ex_error *error);
+/* Forgets every position from `position` on. Evaluating the same tokens again gives the same bits. */
+EX_API ex_code ex_session_rewind(ex_session *session, size_t position, ex_error *error);
+/* A second timeline that shares all pages held so far (copy-on-write). */
+EX_API ex_code ex_session_fork(ex_session **out, ex_session *session, ex_error *error);
+EX_API void ex_session_set_statistics(ex_session *session, bool on);
+/* Attention scores of the last query, [n_layer][n_head][n_positions], masked positions -infinity.
+ * NULL unless the session keeps scores. */
+EX_API const float *ex_session_scores(const ex_session *session, size_t *n_positions);
+
+/* ---- sampler: metrics --------------------------------------------------------------------------------------- */
+
+typedef struct ex_metrics {
+    double logits_entropy;       /* bits */
+    double logits_varentropy;    /* bits^2, variance of the information content of this distribution */
+    double attn_entropy;         /* mean over heads, bits */
+    double attn_varentropy;      /* mean over layers of the variance over heads, bits^2 */
+    double agreement;            /* the document's: 0 when all heads are identical, larger when they differ */
+    double head_consensus;       /* 1 when all heads are identical, in [0,1] */
+    double interaction_strength; /* mean |score| */
+    double sequence_varentropy;  /* variance of logits_entropy over the positions generated so far, bits^2 */
+    double sequence_varentropy_window; /* the same over the policy's sequence_window last positions */
+} ex_metrics;
+
+typedef enum ex_scope { EX_SCOPE_ALL, EX_SCOPE_LAST } ex_scope; /* layers that count */
+
+/* Entropy and varentropy of softmax(logits). EX_ERROR_NUMBER for NaN, +infinity or no finite entry. Thread-safe. */
+EX_API ex_code ex_measure_logits(const float *logits, size_t n_vocab, double *entropy, double *varentropy,
+                                 ex_error *error);
+/* The four attention metrics. `attention` may be NULL: all zero, consensus 1. Thread-safe. */
+EX_API void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics);
+
+/* Reduces raw scores [n_layer][n_head][n_positions] from another engine. Masked positions are -infinity and do not
+ * count. The result belongs to the reducer and is overwritten by the next call. */
+typedef struct ex_score_reducer ex_score_reducer;
+EX_API ex_code ex_score_reducer_open(ex_score_reducer **out, ex_error *error);
+EX_API void ex_score_reducer_close(ex_score_reducer *reducer);
+EX_API ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, int32_t n_layer, int32_t n_head,
+                               size_t n_positions, const ex_attention **out, ex_error *error);
+
+/* ---- sampler: policy ---------------------------------------------------------------------------------------- */
+
+typedef enum ex_varentropy_source { EX_VARENTROPY_TOKEN, EX_VARENTROPY_SEQUENCE } ex_varentropy_source;
+
+/* Every number that a decision uses. Formulas: docs/SAMPLER.md. Field names are also the keys of policy files and of
+ * `entropix decide`. helv: high entropy, low varentropy; lehv, hehv alike; ada: adaptive. */
+typedef struct ex_policy {
+    double temperature, top_p, min_p; /* base parameters; temperature 0 means the likeliest token */
+    int32_t top_k;                    /* 0: no limit */
+    double low_entropy, low_varentropy, clarify_entropy, explore_entropy, high_entropy, high_varentropy;
+    double helv_offset, helv_coef, helv_max_temp;
+    double lehv_offset, lehv_coef, lehv_max_temp, lehv_top_k_coef;
+    int32_t lehv_min_top_k;
+    double hehv_offset, hehv_coef, hehv_min_temp, hehv_top_p_coef, hehv_min_top_p;
+    int32_t candidates; /* drawn by the adaptive strategy */
+    double ada_temp_logits, ada_temp_attn, ada_temp_agree, ada_top_p, ada_top_k_int, ada_top_k_agree, ada_min_p;
+    double score_logits_entropy, score_attn_entropy, score_logits_varentropy, score_attn_varentropy, score_agreement,
+        score_interaction;
+    ex_scope scope;
+    ex_varentropy_source varentropy; /* which varentropy the conditions look at */
+    int32_t sequence_window;         /* positions of sequence_varentropy_window */
+    int32_t clarify_token;           /* inserted by the clarify strategy; EX_TOKEN_NONE: clarify_text instead */
+    int32_t clarify_cooldown;        /* generated tokens before it may be inserted again */
+    int32_t clarify_limit;           /* insertions per answer */
+    bool strategies;                 /* false: plain sampling with the base parameters */
+    char clarify_text[128];          /* UTF-8 */
+} ex_policy;
+
+/* "entropixplained" (also for NULL), "entropix-2024-10", "plain". EX_ERROR_ARGUMENT names those there are. */
+EX_API ex_code ex_policy_preset(ex_policy *policy, const char *name, ex_error *error);
+EX_API const char *ex_policy_preset_name(size_t index); /* NULL past the last */
+/* Reads a policy file (INI, docs/SAMPLER.md). A first line `preset = NAME` gives the values that the file leaves out;
+ * without one every key must be there. Errors name line and key. */
+EX_API ex_code ex_policy_read(ex_policy *policy, const char *path, ex_error *error);
+EX_API ex_code ex_policy_parse(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error);
+/* One value by key, as text; ranges are checked. */
+EX_API ex_code ex_policy_set(ex_policy *policy, const char *key, const char *value, ex_error *error);
+/* Key by index (NULL past the last) and its value as text, at most `size` bytes with the terminator. */
+EX_API const char *ex_policy_key(size_t index);
+EX_API ex_code ex_policy_get(const ex_policy *policy, const char *key, char *value, size_t size, ex_error *error);
+/* Ranges and relations between keys. */
+EX_API ex_code ex_policy_check(const ex_policy *policy, ex_error *error);
+
+/* ---- sampler: decision, distribution, draw -------------------------------------------------------------------- */
+
+typedef enum ex_strategy {
+    EX_STRATEGY_GREEDY,
+    EX_STRATEGY_CLARIFY,
+    EX_STRATEGY_CLARIFY_RESAMPLE, /* the clarification was just emitted: sample hotter instead */
+    EX_STRATEGY_EXPLORE,
+    EX_STRATEGY_HIGH_UNCERTAINTY,
+    EX_STRATEGY_ADAPTIVE,
+    EX_STRATEGY_PLAIN, /* strategies are off */
+    EX_STRATEGY_COUNT
+} ex_strategy;
+
+EX_API const char *ex_strategy_name(ex_strategy strategy);
+EX_API const char *ex_strategy_condition(ex_strategy strategy); /* in words, with the policy's keys */
+
+typedef struct ex_decision {
+    ex_strategy strategy;
+    double temperature, top_p, min_p;
+    int32_t top_k;
+    const char *margin_metric; /* the metric that is closest to changing the strategy; "" when none can */
+    double margin;             /* how far it is from its threshold, in the metric's unit */
+} ex_decision;
+
+/* Pure. `clarified`: the generated tokens end with the clarification, or it may not be inserted now. */
+EX_API void ex_decide(const ex_policy *policy, const ex_metrics *metrics, bool clarified, ex_decision *decision);
+
+typedef struct ex_candidate {
+    int32_t token;
+    double probability;  /* after the filters */
+    double log_probability; /* natural logarithm, of the unfiltered distribution at temperature 1 */
+    double score;        /* log_probability plus the confidence terms */
+} ex_candidate;
+
+typedef struct ex_distribution {
+    const ex_candidate *candidates; /* likeliest first, lower id first on a tie */
+    size_t count;
+} ex_distribution;
+
+enum { EX_DRAWS_MAX = 64 };
+
+typedef struct ex_draw {
+    int32_t token;
+    int32_t n_draws;              /* 0 when there was nothing to draw */
+    double uniform[EX_DRAWS_MAX]; /* the random numbers, in [0,1) */
+    int32_t drawn[EX_DRAWS_MAX];  /* the token that each chose */
+} ex_draw;
+
+/* A draw is a function of these four and nothing else (Philox4x32-10). */
+typedef struct ex_random_key {
+    uint64_t seed;
+    uint32_t sequence, position; /* the draw index is counted by the sampler */
+} ex_random_key;
+
+typedef struct ex_sampler ex_sampler;
+
+typedef struct ex_choice { /* everything about one step, enough to explain and to replay it */
+    ex_metrics metrics;
+    ex_decision decision;
+    ex_distribution distribution; /* borrowed from the sampler */
+    ex_draw draw;                 /* token is EX_TOKEN_NONE when the clarification is to be inserted */
+} ex_choice;
+
+/* Takes all memory for n_vocab entries. */
+EX_API ex_code ex_sampler_open(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, ex_error *error);
+EX_API void ex_sampler_close(ex_sampler *sampler);
+EX_API const ex_policy *ex_sampler_policy(const ex_sampler *sampler);
+/* The clarification as tokens (copied, at most 64), for "just emitted". Without it, clarify never inserts. */
+EX_API ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error);
+EX_API const int32_t *ex_sampler_clarification(const ex_sampler *sampler, size_t *count);
+/* Forgets what was generated. */
+EX_API void ex_sampler_reset(ex_sampler *sampler);
+
+/* The stages, each pure given the sampler's policy (they use its memory, not its history). */
+EX_API ex_code ex_sampler_distribution(ex_sampler *sampler, const float *logits, const ex_metrics *metrics,
+                                       const ex_decision *decision, ex_distribution *out, ex_error *error);
+EX_API void ex_sampler_draw(ex_sampler *sampler, const ex_distribution *distribution, const ex_decision *decision,
+                            ex_random_key key, ex_draw *out);
+/* All stages at once, with the history (sequence varentropy, clarification). Call ex_sampler_accept with what was
+ * really appended, inserted tokens too. */
+EX_API ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention,
+                               ex_random_key key, ex_choice *out, ex_error *error);
+EX_API void ex_sampler_accept(ex_sampler *sampler, int32_t token, bool inserted);
+
+/* ---- generation --------------------------------------------------------------------------------------------- */
+
+typedef struct ex_generator ex_generator;
+
+typedef struct ex_generator_options {
+    const ex_policy *policy; /* copied; NULL: the default preset */
+    uint64_t seed;
+    uint32_t sequence;  /* tells apart the draws of parallel answers */
+    size_t n_predict;   /* tokens at most; 0: until the context is full */
+    bool ignore_end;    /* go on past end-of-generation tokens */
+} ex_generator_options;
+
+typedef enum ex_event_kind {
+    EX_EVENT_TOKEN,    /* a token was chosen */
+    EX_EVENT_INSERTED, /* a token of the clarification was inserted */
+    EX_EVENT_END       /* nothing more; `end` says why */
+} ex_event_kind;
+
+typedef enum ex_end { EX_END_NONE, EX_END_TOKEN, EX_END_LENGTH, EX_END_CONTEXT } ex_end;
+
+typedef struct ex_event {
+    ex_event_kind kind;
+    ex_end end;
+    int32_t token;
+    size_t position;         /* of the token in the session */
+    ex_string text;          /* whole UTF-8 characters that this token completed, may be empty */
+    const ex_choice *choice; /* the decision behind it; for inserted tokens, the one that inserted */
+} ex_event;
+
+EX_API ex_generator_options ex_generator_options_default(void);
+/* Generates on `session`, which must outlive the generator. */
+EX_API ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_generator_options *options,
+                                 ex_error *error);
+EX_API void ex_generator_close(ex_generator *generator);
+/* Appends the prompt and evaluates it. Starts a new answer: the sampler's history is forgotten. */
+EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
+/* The next token. Allocates nothing. After EX_EVENT_END it stays at the end until the next prompt. */
+EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
+
+/* ---- tools -------------------------------------------------------------------------------------------------- */
+
+/* Called with work done so far and in all; returns false to stop (the call then fails with EX_ERROR_ARGUMENT). */
+typedef bool (*ex_progress)(void *context, uint64_t done, uint64_t total, const char *what);
+
+/* Writes the model at `input` with its matrices in `type` ("F16", "Q8_0", "Q4_0", "Q6_K" …) to `output`: a temporary
+ * file beside it, then renamed. `n_threads` 0: all. */
+EX_API ex_code ex_quantize(const char *input, const char *output, const char *type, int32_t n_threads,
+                           ex_progress progress, void *context, ex_error *error);
+
+/* Memory read bandwidth with the engine's threads: reads `n_bytes` of fresh memory `repeats` times; best run, bytes
+ * per second. */
+EX_API ex_code ex_measure_bandwidth(ex_engine *engine, size_t n_bytes, int32_t repeats, double *bytes_per_second,
+                                    ex_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

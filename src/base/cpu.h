@@ -1,0 +1,21 @@
+/* cpu.h - what the processor and the scheduler allow. Read afresh at each call: nothing is cached in globals. */
+#ifndef EX_BASE_CPU_H
+#define EX_BASE_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct ex_cpu {
+    bool avx2;        /* AVX2, FMA and F16C */
+    bool avx512;      /* AVX-512 F, BW, DQ, VL and VNNI */
+    bool avx512_bf16;
+    bool amx_int8;
+    bool neon_dot;
+} ex_cpu;
+
+ex_cpu ex_cpu_detect(void);
+
+/* Physical cores that the affinity mask allows, not more than the cgroup's processor quota; at least 1. */
+int32_t ex_cpu_cores(void);
+
+#endif

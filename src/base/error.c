@@ -1,0 +1,28 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+ex_code ex_fail(ex_error *error, ex_code code, uint64_t position, const char *format, ...) {
+    if (!error) return code;
+    error->code = code;
+    error->position = position;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+ex_code ex_fail_memory(ex_error *error, const char *what) {
+    return ex_fail(error, EX_ERROR_MEMORY, 0, "out of memory for %s", what);
+}
+
+ex_code ex_fail_system(ex_error *error, const char *path, const char *what) {
+    char reason[128];
+    int number = errno;
+    if (strerror_r(number, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", number);
+    return ex_fail(error, EX_ERROR_IO, 0, "%s: cannot %s: %s", path, what, reason);
+}

@@ -1,0 +1,30 @@
+#include "base/memory.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+void *ex_allocate(size_t count, size_t size) {
+    uint64_t bytes;
+    if (!ex_multiply(count, size, &bytes)) return NULL;
+    return calloc(bytes ? bytes : 1, 1);
+}
+
+void *ex_allocate_aligned(size_t count, size_t size) {
+    uint64_t bytes;
+    if (!ex_multiply(count, size, &bytes) || !ex_round_up(bytes ? bytes : 1, EX_ALIGNMENT, &bytes)) return NULL;
+    void *memory = aligned_alloc(EX_ALIGNMENT, bytes);
+    if (memory) memset(memory, 0, bytes);
+    return memory;
+}
+
+void *ex_reserve(size_t size) {
+    void *memory = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void ex_release(void *memory, size_t size) {
+    if (memory) munmap(memory, size ? size : 1);
+}

@@ -1,0 +1,164 @@
+#include "base/team.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    SPINS = 2000,    /* some 30 to 100 microseconds: longer than the gap between two kernels */
+    N_COUNTERS = 4   /* a counter is reset two phases before it is used again */
+};
+
+typedef struct padded_counter {
+    _Alignas(EX_ALIGNMENT) atomic_size_t value;
+} padded_counter;
+
+struct ex_team {
+    _Alignas(EX_ALIGNMENT) atomic_uint arrived;  /* threads at the current barrier */
+    _Alignas(EX_ALIGNMENT) atomic_uint phase;    /* barriers passed since the team began */
+    _Alignas(EX_ALIGNMENT) atomic_uint run;      /* runs started; workers sleep until it changes */
+    _Alignas(EX_ALIGNMENT) atomic_uint sleepers; /* threads inside a futex wait */
+    padded_counter counters[N_COUNTERS];
+    atomic_bool closing;
+    ex_team_function function;
+    void *context;
+    pthread_mutex_t turn; /* one run at a time */
+    int32_t count;
+    int32_t started;
+    pthread_t *threads;
+};
+
+static void pause_processor(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void futex(atomic_uint *word, int operation, unsigned value) {
+    syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+static void wait_while(ex_team *team, atomic_uint *word, unsigned value) {
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (atomic_load_explicit(word, memory_order_acquire) != value) return;
+        pause_processor();
+    }
+    atomic_fetch_add(&team->sleepers, 1);
+    while (atomic_load_explicit(word, memory_order_acquire) == value) futex(word, FUTEX_WAIT, value);
+    atomic_fetch_sub(&team->sleepers, 1);
+}
+
+static void publish(ex_team *team, atomic_uint *word) {
+    atomic_fetch_add(word, 1);
+    if (atomic_load(&team->sleepers) > 0) futex(word, FUTEX_WAKE, INT32_MAX);
+}
+
+void ex_worker_barrier(ex_worker *worker) {
+    ex_team *team = worker->team;
+    worker->phase++;
+    if (worker->count == 1) {
+        atomic_store_explicit(&team->counters[worker->phase % N_COUNTERS].value, 0, memory_order_relaxed);
+        return;
+    }
+    unsigned now = atomic_load_explicit(&team->phase, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)worker->count) {
+        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->counters[(worker->phase + 1) % N_COUNTERS].value, 0, memory_order_relaxed);
+        publish(team, &team->phase);
+    } else {
+        wait_while(team, &team->phase, now);
+    }
+}
+
+bool ex_worker_next(ex_worker *worker, size_t total, size_t chunk, size_t *first, size_t *last) {
+    padded_counter *counter = &worker->team->counters[worker->phase % N_COUNTERS];
+    size_t at = atomic_fetch_add_explicit(&counter->value, chunk, memory_order_relaxed);
+    if (at >= total) return false;
+    *first = at;
+    *last = total - at < chunk ? total : at + chunk;
+    return true;
+}
+
+typedef struct worker_start {
+    ex_team *team;
+    int32_t index;
+} worker_start;
+
+static void work(ex_team *team, int32_t index) {
+    ex_worker worker = {team, index, team->count, 0};
+    team->function(team->context, &worker);
+    ex_worker_barrier(&worker);
+}
+
+static void *worker_main(void *argument) {
+    worker_start start = *(worker_start *)argument;
+    free(argument);
+    ex_team *team = start.team;
+    for (unsigned seen = 0;; seen++) {
+        wait_while(team, &team->run, seen);
+        if (atomic_load(&team->closing)) return NULL;
+        work(team, start.index);
+    }
+}
+
+void ex_team_run(ex_team *team, ex_team_function function, void *context) {
+    pthread_mutex_lock(&team->turn);
+    team->function = function;
+    team->context = context;
+    for (int i = 0; i < N_COUNTERS; i++) atomic_store_explicit(&team->counters[i].value, 0, memory_order_relaxed);
+    if (team->count > 1) publish(team, &team->run);
+    work(team, 0);
+    pthread_mutex_unlock(&team->turn);
+}
+
+static ex_code start_workers(ex_team *team, ex_error *error) {
+    for (int32_t i = 1; i < team->count; i++) {
+        worker_start *start = ex_allocate(1, sizeof *start);
+        if (!start) return ex_fail_memory(error, "a worker thread");
+        *start = (worker_start){team, i};
+        if (pthread_create(&team->threads[i], NULL, worker_main, start) != 0) {
+            free(start);
+            return ex_fail(error, EX_ERROR_MEMORY, 0, "cannot start worker thread %d of %d", i + 1, team->count);
+        }
+        team->started = i;
+    }
+    return EX_OK;
+}
+
+ex_code ex_team_open(ex_team **out, int32_t n_threads, ex_error *error) {
+    *out = NULL;
+    if (n_threads < 1 || n_threads > 1024)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%d threads: give 1 to 1024", n_threads);
+    ex_team *team = ex_allocate_aligned(1, sizeof *team);
+    if (!team) return ex_fail_memory(error, "the thread team");
+    team->count = n_threads;
+    pthread_mutex_init(&team->turn, NULL);
+    team->threads = ex_allocate((size_t)n_threads, sizeof *team->threads);
+    ex_code code = team->threads ? start_workers(team, error) : ex_fail_memory(error, "the thread team");
+    if (code != EX_OK) {
+        ex_team_close(team);
+        return code;
+    }
+    *out = team;
+    return EX_OK;
+}
+
+void ex_team_close(ex_team *team) {
+    if (!team) return;
+    atomic_store(&team->closing, true);
+    publish(team, &team->run);
+    for (int32_t i = 1; i <= team->started; i++) pthread_join(team->threads[i], NULL);
+    pthread_mutex_destroy(&team->turn);
+    free(team->threads);
+    free(team);
+}
+
+int32_t ex_team_size(const ex_team *team) { return team->count; }

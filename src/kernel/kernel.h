@@ -1,0 +1,108 @@
+/* kernel.h - everything that is done to long rows of numbers, as one table of functions for each instruction set.
+ *
+ * `portable` is the readable reference; the others must agree with it to rounding. One table is chosen at run time
+ * (select.c). Kernels check nothing: callers guarantee shapes. They allocate nothing and touch no global state.
+ *
+ * Determinism contract: what a kernel computes for one output element (one weight row and one token; one query and one
+ * position) is the same sequence of operations whatever the number of rows, tokens or queries in the call. So tokens
+ * come out bit for bit the same however a prompt was cut into batches and rows were dealt to threads. */
+#ifndef EX_KERNEL_KERNEL_H
+#define EX_KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+#include "base/tensor_type.h"
+#include "base/vector_math.h"
+#include "entropix.h"
+
+enum {
+    EX_QUANT_BLOCK = 32,  /* activations share one scale */
+    EX_SUM_BLOCK = 16,    /* activations share one sum */
+    EX_KV_PAGE = 64       /* positions in one page of the KV cache */
+};
+
+/* Activations as kernels read them, n_in values for each of n_tokens. Float weights (F32, F16, BF16) read `values`;
+ * quantised weights read the rest: values[t][i] ~ scales[t][i / 32] * quants[t][i], quants in [-127, 127].
+ * All rows are contiguous and every array is 64-byte aligned. */
+typedef struct ex_activations {
+    size_t n_tokens, n_in;
+    const float *values;   /* [n_tokens][n_in] */
+    const int8_t *quants;  /* [n_tokens][n_in] */
+    const float *scales;   /* [n_tokens][n_in / 32] */
+    const int16_t *sums;   /* [n_tokens][n_in / 16], of 16 quants each */
+} ex_activations;
+
+/* out[t * out_stride + r] = sum over i of weights[r][i] * x[t][i], for r in [0, n_rows) and all tokens.
+ * `weights` points at the first of n_rows rows, `row_bytes` apart (any alignment that the type's block has). */
+typedef void (*ex_matmul)(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                          size_t out_stride);
+
+typedef struct ex_row_statistics { /* of one head's attention */
+    float maximum;       /* largest probability */
+    double entropy;      /* bits */
+    double mean_absolute_score;
+} ex_row_statistics;
+
+typedef struct ex_kernels {
+    const char *name; /* "portable", "avx2", "avx512" */
+    bool (*supported)(const ex_cpu *cpu);
+
+    ex_matmul matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
+
+    /* One row of n values (a multiple of 32) to quants, scales and sums; scale = max|x| / 127, round half to even. */
+    void (*quantize_row)(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
+
+    /* out = x / sqrt(mean(x²) + epsilon) * weight. out may be x. */
+    void (*rms_norm)(const float *x, const float *weight, size_t n, float epsilon, float *out);
+    /* gate[i] = gate[i] / (1 + e^-gate[i]) * up[i] */
+    void (*swiglu)(float *gate, const float *up, size_t n);
+    /* x += y */
+    void (*add)(float *x, const float *y, size_t n);
+
+    /* Scores of n_query queries against n_positions (<= EX_KV_PAGE) keys of one page:
+     * scores[q * scores_stride + j] = scale * sum over d of queries[q][d] * keys[d][j].
+     * queries [n_query][head_dim]; keys is half precision, TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to
+     * EX_KV_PAGE positions of each row (room is guaranteed); those past n_positions are not read. */
+    void (*attention_scores)(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
+                             size_t n_positions, float scale, float *scores, size_t scores_stride);
+    /* In place: scores of one query over n positions to probabilities. `statistics` may be NULL. Masked positions are
+     * -infinity: probability 0, and they count neither in the sums nor in the mean. */
+    void (*softmax)(float *row, size_t n, ex_row_statistics *statistics);
+    /* out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in order.
+     * values is half precision [EX_KV_PAGE][head_dim]. */
+    void (*attention_values)(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
+                             size_t n_positions, size_t head_dim, float *out);
+    /* Sum over heads and positions [first, last) of |P[h][j] - mean over heads of P[h][j]|;
+     * probabilities [n_head][stride]. */
+    double (*head_deviation)(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+
+    /* Reads every byte, for measuring bandwidth; the result only keeps the compiler from dropping the loads. */
+    uint64_t (*read_memory)(const void *memory, size_t n_bytes);
+
+    ex_vector_math vector_math;
+} ex_kernels;
+
+/* The tables that this build has, best last, ending with NULL. */
+const ex_kernels *const *ex_kernels_all(void);
+
+/* The best table that the CPU supports, or the one named. EX_ERROR_UNSUPPORTED says what there is. */
+ex_code ex_kernels_select(const ex_kernels **out, const char *name, ex_error *error);
+
+/* ---- formats (blocks.h) ------------------------------------------------------------------------------------- */
+
+typedef void (*ex_decode_row)(const void *row, size_t n, float *out);
+typedef void (*ex_encode_row)(const float *values, size_t n, void *row);
+
+typedef struct ex_format { /* what a tensor type's bytes mean; n is a multiple of its block's elements */
+    ex_decode_row decode; /* NULL: not supported */
+    ex_encode_row encode; /* NULL: `quantize` cannot write it */
+    bool integer_dot;     /* matmul reads quants, not values */
+} ex_format;
+
+/* NULL when the type cannot be decoded. */
+const ex_format *ex_format_find(uint32_t type);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int ex_room_is_empty;
