@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a purpose needs and this machine lacks:
+#   tools/install_packages.sh run     the program
+#   tools/install_packages.sh check   the program and its tests
+#   tools/install_packages.sh clang   the same with clang
+# A need is met when its test succeeds, wherever the thing came from; packages are asked for only after that.
+set -euo pipefail
+
+# Standard input belongs to the program that starts afterwards.
+exec </dev/null
+
+needs() { # purposes | test | Debian packages | what for
+    cat <<'TABLE'
+run check clang | compiles_c                        | gcc libc6-dev     | the C compiler
+run check clang | command -v cmake                  | cmake             | configures the build
+run check clang | command -v ninja                  | ninja-build       | runs the build
+run check clang | command -v pkg-config             | pkg-config        | finds the libraries
+run check clang | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions of tokenizers
+run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicode normalisation
+run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
+run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
+check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
+clang           | command -v clang                  | clang             | the second compiler
+TABLE
+}
+
+compiles_c() {
+    echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null
+}
+
+purpose=${1:?"usage: tools/install_packages.sh run|check|clang"}
+packages=()
+reasons=()
+while IFS='|' read -r purposes test names reason; do
+    [[ " $purposes " == *" $purpose "* ]] || continue
+    eval "$test" >/dev/null 2>&1 && continue
+    read -ra names <<<"$names"
+    packages+=("${names[@]}")
+    reasons+=("$(printf '  %-16s %s' "${names[*]}" "${reason# }")")
+done < <(needs)
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+say() { printf '%s\n' "$@" >&2; }
+
+if ! command -v apt-get >/dev/null; then
+    say "This machine lacks what the build needs, and it has no apt-get. Install the equivalents of these Debian packages:" \
+        "${reasons[@]}"
+    exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        say "The build needs packages that are not installed, and there is no sudo. As root:" \
+            "  apt-get install --no-install-recommends ${packages[*]}"
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+as_root+=(env DEBIAN_FRONTEND=noninteractive)
+
+say "Installing with apt-get${as_root:+ (as root)}:" "${reasons[@]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! "${as_root[@]}" apt-get update -q >"$log" 2>&1 ||
+    ! "${as_root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    say "apt-get failed; its last lines are above."
+    exit 1
+fi
