@@ -91,7 +91,7 @@ const ex_kernels *const *ex_kernels_all(void);
 /* The best table that the CPU supports, or the one named. EX_ERROR_UNSUPPORTED says what there is. */
 ex_code ex_kernels_select(const ex_kernels **out, const char *name, ex_error *error);
 
-/* ---- formats (blocks.h) ------------------------------------------------------------------------------------- */
+/* ---- formats (formats.h) ------------------------------------------------------------------------------------ */
 
 typedef void (*ex_decode_row)(const void *row, size_t n, float *out);
 typedef void (*ex_encode_row)(const float *values, size_t n, void *row);
