@@ -77,6 +77,7 @@ typedef struct ex_key {
     uint64_t count;
     const void *data; /* little-endian values in the file, unaligned; read them with ex_key_* below */
     uint64_t offset;  /* of the value in the file, bytes */
+    uint64_t n_bytes; /* of the value; for an array, of its elements */
 } ex_key;
 
 typedef struct ex_tensor {
