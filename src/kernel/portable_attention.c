@@ -1,0 +1,66 @@
+/* portable_attention.c - attention of one head over pages of the KV cache, with its statistics. */
+#include "kernel/portable.h"
+
+#include "base/half.h"
+
+#include <math.h>
+
+void ex_portable_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
+                                  size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    for (size_t q = 0; q < n_query; q++) {
+        float sums[EX_KV_PAGE] = {0};
+        for (size_t d = 0; d < head_dim; d++)
+            for (size_t j = 0; j < n_positions; j++)
+                sums[j] += queries[q * head_dim + d] * ex_half_to_float(keys[d * EX_KV_PAGE + j]);
+        for (size_t j = 0; j < n_positions; j++) scores[q * scores_stride + j] = scale * sums[j];
+    }
+}
+
+/* With x = score - maximum and Z = sum of e^x, the entropy in nats is ln Z - (sum of e^x · x) / Z. */
+void ex_portable_softmax(float *row, size_t n, ex_row_statistics *statistics) {
+    float maximum = -INFINITY;
+    for (size_t i = 0; i < n; i++) maximum = row[i] > maximum ? row[i] : maximum;
+
+    double sum = 0, sum_x = 0, sum_absolute = 0;
+    size_t n_live = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (row[i] == -INFINITY) {
+            row[i] = 0;
+            continue;
+        }
+        double x = (double)row[i] - (double)maximum;
+        sum_absolute += fabs((double)row[i]);
+        row[i] = (float)exp(x);
+        sum += (double)row[i];
+        sum_x += (double)row[i] * x;
+        n_live++;
+    }
+    double inverse = n_live > 0 ? 1 / sum : 0;
+    for (size_t i = 0; i < n; i++) row[i] = (float)((double)row[i] * inverse);
+
+    if (!statistics) return;
+    *statistics = (ex_row_statistics){0, 0, 0};
+    if (n_live == 0) return;
+    statistics->maximum = (float)inverse; /* the largest term is e^0 */
+    statistics->entropy = log2(sum) - sum_x * inverse * M_LOG2E;
+    statistics->mean_absolute_score = sum_absolute / (double)n_live;
+}
+
+void ex_portable_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
+                                  size_t n_positions, size_t head_dim, float *out) {
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t j = 0; j < n_positions; j++)
+            for (size_t d = 0; d < head_dim; d++)
+                out[q * head_dim + d] += probabilities[q * stride + j] * ex_half_to_float(values[j * head_dim + d]);
+}
+
+double ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
+    double sum = 0;
+    for (size_t j = first; j < last; j++) {
+        double mean = 0;
+        for (size_t h = 0; h < n_head; h++) mean += (double)probabilities[h * stride + j];
+        mean /= (double)n_head;
+        for (size_t h = 0; h < n_head; h++) sum += fabs((double)probabilities[h * stride + j] - mean);
+    }
+    return sum;
+}
