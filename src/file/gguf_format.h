@@ -21,8 +21,11 @@ enum {
 uint32_t ex_value_bytes(ex_value_type type);
 const char *ex_value_type_name(ex_value_type type);
 
-/* How much of a name fits into a message, cut between characters. For "%.*s". */
+/* How much of a name fits into a message, cut between characters. */
 int ex_name_shown(ex_string name);
+
+/* The two arguments of "%.*s" for a name. */
+#define EX_SHOWN(name) ex_name_shown(name), (name).data
 
 /* Valid UTF-8 of 1 to `limit` bytes without control characters, so that it can be printed anywhere. NULL when it is,
  * else what is wrong with it. */

@@ -10,10 +10,10 @@ static const struct {
     const char *name;
     uint32_t bytes;
 } value_types[EX_VALUE_TYPES] = {
-    [EX_VALUE_U8] = {"u8", 1},      [EX_VALUE_I8] = {"i8", 1},         [EX_VALUE_U16] = {"u16", 2},
-    [EX_VALUE_I16] = {"i16", 2},    [EX_VALUE_U32] = {"u32", 4},       [EX_VALUE_I32] = {"i32", 4},
-    [EX_VALUE_F32] = {"f32", 4},    [EX_VALUE_BOOL] = {"bool", 1},     [EX_VALUE_STRING] = {"string", 8},
-    [EX_VALUE_ARRAY] = {"array", 0}, [EX_VALUE_U64] = {"u64", 8},      [EX_VALUE_I64] = {"i64", 8},
+    [EX_VALUE_U8] = {"u8", 1},       [EX_VALUE_I8] = {"i8", 1},     [EX_VALUE_U16] = {"u16", 2},
+    [EX_VALUE_I16] = {"i16", 2},     [EX_VALUE_U32] = {"u32", 4},   [EX_VALUE_I32] = {"i32", 4},
+    [EX_VALUE_F32] = {"f32", 4},     [EX_VALUE_BOOL] = {"bool", 1}, [EX_VALUE_STRING] = {"string", 8},
+    [EX_VALUE_ARRAY] = {"array", 0}, [EX_VALUE_U64] = {"u64", 8},   [EX_VALUE_I64] = {"i64", 8},
     [EX_VALUE_F64] = {"f64", 8},
 };
 
@@ -57,19 +57,34 @@ bool ex_key_integer(const ex_key *key, uint64_t index, int64_t *out) {
     uint64_t large;
     switch (key->element) {
     case EX_VALUE_U8:
-    case EX_VALUE_BOOL: LOAD(uint8_t, from, *out); return true;
-    case EX_VALUE_I8: LOAD(int8_t, from, *out); return true;
-    case EX_VALUE_U16: LOAD(uint16_t, from, *out); return true;
-    case EX_VALUE_I16: LOAD(int16_t, from, *out); return true;
-    case EX_VALUE_U32: LOAD(uint32_t, from, *out); return true;
-    case EX_VALUE_I32: LOAD(int32_t, from, *out); return true;
-    case EX_VALUE_I64: LOAD(int64_t, from, *out); return true;
+    case EX_VALUE_BOOL:
+        LOAD(uint8_t, from, *out);
+        return true;
+    case EX_VALUE_I8:
+        LOAD(int8_t, from, *out);
+        return true;
+    case EX_VALUE_U16:
+        LOAD(uint16_t, from, *out);
+        return true;
+    case EX_VALUE_I16:
+        LOAD(int16_t, from, *out);
+        return true;
+    case EX_VALUE_U32:
+        LOAD(uint32_t, from, *out);
+        return true;
+    case EX_VALUE_I32:
+        LOAD(int32_t, from, *out);
+        return true;
+    case EX_VALUE_I64:
+        LOAD(int64_t, from, *out);
+        return true;
     case EX_VALUE_U64:
         LOAD(uint64_t, from, large);
         if (large > INT64_MAX) return false;
         *out = (int64_t)large;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -83,9 +98,12 @@ bool ex_key_number(const ex_key *key, uint64_t index, double *out) {
     }
     const void *from = element_at(key, index);
     if (!from) return false;
-    if (key->element == EX_VALUE_F32) LOAD(float, from, *out);
-    else if (key->element == EX_VALUE_F64) LOAD(double, from, *out);
-    else return false;
+    if (key->element == EX_VALUE_F32)
+        LOAD(float, from, *out);
+    else if (key->element == EX_VALUE_F64)
+        LOAD(double, from, *out);
+    else
+        return false;
     return true;
 }
 
