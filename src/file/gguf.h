@@ -6,7 +6,9 @@
 
 /* A writer of GGUF version 3: keys first, then all tensors declared, then their data in the same order. It writes to a
  * temporary file beside `path`; finish syncs and renames it, abandon deletes it, so a half-written file never bears the
- * name. Data must come in whole tensors, in declared order; pieces of one tensor may come one after the other. */
+ * name. Data must come in whole tensors, in declared order; pieces of one tensor may come one after the other. Before
+ * the file gets its name it is read back with the reader, which finds names that occur twice and the like.
+ * Data is padded to 32 bytes, so copy_key leaves general.alignment out. */
 typedef struct ex_writer ex_writer;
 
 ex_code ex_writer_open(ex_writer **out, const char *path, ex_error *error);
