@@ -12,7 +12,7 @@ BEGIN {
     rooms["base"] = ""
     rooms["file"] = rooms["text"] = rooms["kernel"] = rooms["sampler"] = "base"
     rooms["model"] = "base file kernel"
-    rooms["generate"] = "base file text kernel model sampler"
+    rooms["generate"] = "base text kernel model sampler"
     rooms["cuda"] = "base kernel model"
 
     # Headers from outside that have one place, and where.
