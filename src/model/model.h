@@ -1,0 +1,28 @@
+/* model.h - an opened model: shape, weights, kernels and threads. Immutable while sessions use it. */
+#ifndef EX_MODEL_MODEL_H
+#define EX_MODEL_MODEL_H
+
+#include "base/team.h"
+#include "model/weights.h"
+
+typedef struct ex_model {
+    const ex_file *file;
+    const ex_architecture *architecture;
+    ex_shape shape;
+    ex_weights weights;
+    const ex_kernels *kernels;
+    ex_team *team;
+    float *rope_frequencies;       /* [n_rot / 2] */
+    const ex_tokenizer *tokenizer; /* set by the engine for who generates from a session; the model never reads it */
+} ex_model;
+
+/* `file` must outlive the model. */
+ex_code ex_model_open(ex_model *model, const ex_file *file, const ex_engine_options *options, ex_error *error);
+void ex_model_close(ex_model *model);
+
+/* The engine's ex_session_open. */
+ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_options *options, ex_error *error);
+
+const ex_model *ex_session_model(const ex_session *session);
+
+#endif

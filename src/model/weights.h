@@ -1,0 +1,37 @@
+/* weights.h - a model's tensors, found by name, checked for shape and type, used where they lie in the file's map. */
+#ifndef EX_MODEL_WEIGHTS_H
+#define EX_MODEL_WEIGHTS_H
+
+#include "kernel/kernel.h"
+#include "model/architecture.h"
+
+typedef struct ex_matrix { /* y = W x + b; W [n_out][n_in] */
+    const void *data;
+    uint32_t type;
+    size_t n_in, n_out, row_bytes;
+    const float *bias; /* [n_out], or NULL */
+} ex_matrix;
+
+typedef struct ex_layer {
+    const float *attn_norm, *ffn_norm; /* [n_embd] */
+    ex_matrix attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down;
+} ex_layer;
+
+typedef struct ex_weights {
+    ex_matrix token_embd, output; /* output is token_embd where they are tied */
+    const float *output_norm;     /* [n_embd] */
+    const float *rope_freqs;      /* [n_rot / 2] divisors, or NULL */
+    ex_layer *layers;             /* [n_layer] */
+    uint64_t n_parameters, n_bytes, bytes_per_token;
+} ex_weights;
+
+/* Every tensor of the file must be one that the forward pass reads: weights that would be ignored are an error. */
+ex_code ex_weights_open(ex_weights *weights, const ex_file *file, const ex_shape *shape, const ex_kernels *kernels,
+                        ex_error *error);
+void ex_weights_close(ex_weights *weights);
+
+/* Looks through all weights for the first value that is not finite, to explain logits that are not. Fills `error` with
+ * tensor, row and file offset and returns true when there is one. Slow: reads the whole file. */
+bool ex_weights_explain(const ex_file *file, ex_error *error);
+
+#endif
