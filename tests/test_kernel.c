@@ -1,0 +1,481 @@
+/* test_kernel.c - attention, norms and passes over logits in every table that this machine supports, against double
+ * precision; and the choice of a table. Matrix products are in test_matmul.c. */
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/half.h"
+#include "base/memory.h"
+#include "kernel/kernel.h"
+
+enum { N_TABLES = 8 };
+
+/* The supported tables, ending with NULL. */
+static const ex_kernels *const *supported_tables(void) {
+    static const ex_kernels *tables[N_TABLES + 1];
+    const ex_cpu cpu = ex_cpu_detect();
+    size_t n = 0;
+    for (const ex_kernels *const *table = ex_kernels_all(); *table && n < N_TABLES; table++)
+        if ((*table)->supported(&cpu)) tables[n++] = *table;
+    tables[n] = NULL;
+    return tables;
+}
+
+static float *random_floats(size_t n, double low, double high, uint64_t *seed) {
+    float *values = ex_allocate_aligned(n, sizeof *values);
+    for (size_t i = 0; i < n; i++) values[i] = (float)random_between(seed, low, high);
+    return values;
+}
+
+static uint16_t *random_halves(size_t n, uint64_t *seed) {
+    uint16_t *values = ex_allocate_aligned(n, sizeof *values);
+    for (size_t i = 0; i < n; i++) values[i] = ex_half_from_float((float)random_between(seed, -2, 2));
+    return values;
+}
+
+static float *copy_floats(const float *values, size_t n) {
+    float *copy = ex_allocate_aligned(n, sizeof *copy);
+    if (n > 0) memcpy(copy, values, n * sizeof *copy);
+    return copy;
+}
+
+static void assert_same_bits(const ex_kernels *kernels, const char *what, const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (ex_float_bits(a[i]) != ex_float_bits(b[i]))
+            fail_msg("%s: %s element %zu: %.9g and %.9g", kernels->name, what, i, (double)a[i], (double)b[i]);
+}
+
+/* ---- attention ---------------------------------------------------------------------------------------------- */
+
+static const size_t head_dims[] = {16, 32, 64, 80, 96, 128, 256};
+static const size_t query_counts[] = {1, 2, 3, 4, 5, 9};
+
+typedef struct attention_case {
+    size_t head_dim, n_query, n_positions;
+    uint64_t seed;
+} attention_case;
+
+typedef void (*attention_check)(const ex_kernels *kernels, attention_case c);
+
+static void for_all_attention(attention_check check) {
+    print_message("seeds 1000 to 1000 + number of cases\n");
+    uint64_t seed = 1000;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++)
+        for (size_t d = 0; d < sizeof head_dims / sizeof *head_dims; d++)
+            for (size_t q = 0; q < sizeof query_counts / sizeof *query_counts; q++)
+                for (size_t n = 1; n <= EX_KV_PAGE; n += n < 9 ? 1 : 5)
+                    check(*table, (attention_case){head_dims[d], query_counts[q], n, seed++});
+}
+
+static void check_scores(const ex_kernels *kernels, attention_case c) {
+    const size_t stride = EX_KV_PAGE + 16;
+    const float scale = 0.125f;
+    float *queries = random_floats(c.n_query * c.head_dim, -2, 2, &c.seed);
+    uint16_t *keys = random_halves(c.head_dim * EX_KV_PAGE, &c.seed);
+    float *scores = ex_allocate_aligned(c.n_query * stride, sizeof *scores);
+    float *alone = ex_allocate_aligned(EX_KV_PAGE, sizeof *alone);
+    kernels->attention_scores(queries, c.n_query, c.head_dim, keys, c.n_positions, scale, scores, stride);
+    for (size_t q = 0; q < c.n_query; q++) {
+        const float *query = queries + q * c.head_dim;
+        for (size_t j = 0; j < c.n_positions; j++) {
+            double sum = 0, query_squares = 0, key_squares = 0;
+            for (size_t d = 0; d < c.head_dim; d++) {
+                double key = (double)ex_half_to_float(keys[d * EX_KV_PAGE + j]);
+                sum += (double)query[d] * key;
+                query_squares += (double)query[d] * (double)query[d];
+                key_squares += key * key;
+            }
+            double error = (double)scores[q * stride + j] - sum * (double)scale;
+            if (fabs(error) > 1e-6 * sqrt(query_squares * key_squares) * (double)scale)
+                fail_msg("%s: head_dim %zu, query %zu, position %zu of %zu: %.9g, not %.9g", kernels->name,
+                         c.head_dim, q, j, c.n_positions, (double)scores[q * stride + j], sum * (double)scale);
+        }
+        /* One query alone, and against a full page, has the same bits. */
+        kernels->attention_scores(query, 1, c.head_dim, keys, EX_KV_PAGE, scale, alone, EX_KV_PAGE);
+        assert_same_bits(kernels, "score", alone, scores + q * stride, c.n_positions);
+    }
+    free(queries);
+    free(keys);
+    free(scores);
+    free(alone);
+}
+
+static void test_attention_scores(void **state) {
+    (void)state;
+    for_all_attention(check_scores);
+}
+
+static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
+    const size_t stride = EX_KV_PAGE + 16, n_out = c.n_query * c.head_dim;
+    float *probabilities = random_floats(c.n_query * stride, 0, 1, &c.seed);
+    uint16_t *values = random_halves(EX_KV_PAGE * c.head_dim, &c.seed);
+    float *start = random_floats(n_out, -1, 1, &c.seed);
+    float *out = copy_floats(start, n_out), *alone = copy_floats(start, n_out);
+    kernels->attention_values(probabilities, stride, c.n_query, values, c.n_positions, c.head_dim, out);
+    for (size_t i = 0; i < n_out; i++) {
+        size_t q = i / c.head_dim, d = i % c.head_dim;
+        double sum = (double)start[i], squares = sum * sum;
+        for (size_t j = 0; j < c.n_positions; j++) {
+            double value = (double)ex_half_to_float(values[j * c.head_dim + d]);
+            double product = (double)probabilities[q * stride + j] * value;
+            sum += product;
+            squares += product * product;
+        }
+        if (fabs((double)out[i] - sum) > 4e-6 * sqrt(squares))
+            fail_msg("%s: head_dim %zu, query %zu, dimension %zu, %zu positions: %.9g, not %.9g", kernels->name,
+                     c.head_dim, q, d, c.n_positions, (double)out[i], sum);
+    }
+    /* One query alone, with the masked rest of the page, has the same bits; so has a page that comes in two parts. */
+    for (size_t q = 0; q < c.n_query; q++) {
+        float *row = probabilities + q * stride;
+        for (size_t j = c.n_positions; j < EX_KV_PAGE; j++) row[j] = 0;
+        if (q % 2 == 0) {
+            kernels->attention_values(row, stride, 1, values, EX_KV_PAGE, c.head_dim, alone + q * c.head_dim);
+            continue;
+        }
+        size_t part = c.n_positions / 2;
+        kernels->attention_values(row, stride, 1, values, part, c.head_dim, alone + q * c.head_dim);
+        kernels->attention_values(row + part, stride, 1, values + part * c.head_dim, c.n_positions - part, c.head_dim,
+                                  alone + q * c.head_dim);
+    }
+    assert_same_bits(kernels, "weighted value", alone, out, n_out);
+    free(probabilities);
+    free(values);
+    free(start);
+    free(out);
+    free(alone);
+}
+
+static void test_attention_values(void **state) {
+    (void)state;
+    for_all_attention(check_weighted_values);
+}
+
+typedef struct distribution {
+    double sum, entropy, maximum, mean_absolute;
+    double *probabilities;
+} distribution;
+
+/* Softmax in double precision of what is not masked. */
+static distribution exact_softmax(const float *scores, size_t n) {
+    distribution exact = {.probabilities = ex_allocate(n, sizeof(double))};
+    double maximum = -INFINITY;
+    size_t n_live = 0;
+    for (size_t i = 0; i < n; i++) maximum = fmax(maximum, (double)scores[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (scores[i] == -INFINITY) continue;
+        exact.probabilities[i] = exp((double)scores[i] - maximum);
+        exact.sum += exact.probabilities[i];
+        exact.mean_absolute += fabs((double)scores[i]);
+        n_live++;
+    }
+    for (size_t i = 0; i < n && n_live > 0; i++) {
+        double p = exact.probabilities[i] /= exact.sum;
+        if (p > 0) exact.entropy -= p * log2(p);
+        exact.maximum = fmax(exact.maximum, p);
+    }
+    if (n_live > 0) exact.mean_absolute /= (double)n_live;
+    return exact;
+}
+
+static void check_softmax(const ex_kernels *kernels, const float *scores, size_t n) {
+    distribution exact = exact_softmax(scores, n);
+    ex_row_statistics statistics;
+    float *row = copy_floats(scores, n), *silent = copy_floats(scores, n);
+    kernels->softmax(row, n, &statistics);
+    kernels->softmax(silent, n, NULL);
+    assert_same_bits(kernels, "probability without statistics", silent, row, n);
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        /* Single precision rounds score - maximum, which is about ln p, before it takes the exponential. */
+        double p = exact.probabilities[i], tolerance = p > 0 ? 5e-7 * (2 - log(p)) * p : 0;
+        if (fabs((double)row[i] - p) > tolerance + 1e-37)
+            fail_msg("%s: n %zu: probability %zu of score %g is %.9g, not %.9g", kernels->name, n, i, (double)scores[i],
+                     (double)row[i], p);
+        sum += (double)row[i];
+    }
+    assert_true(exact.sum == 0 || is_close(sum, 1, 1e-6));
+    if (!is_close(statistics.entropy, exact.entropy, 1e-6) ||
+        !is_close((double)statistics.maximum, exact.maximum, 1e-6) ||
+        !is_close(statistics.mean_absolute_score, exact.mean_absolute, 1e-6))
+        fail_msg("%s: n %zu: entropy %.9g (%.9g), maximum %.9g (%.9g), mean |score| %.9g (%.9g)", kernels->name, n,
+                 statistics.entropy, exact.entropy, (double)statistics.maximum, exact.maximum,
+                 statistics.mean_absolute_score, exact.mean_absolute);
+
+    /* Masked positions at the end, as a longer batch has them, change no bit. */
+    const size_t n_more = n + 1 + n % 37;
+    float *longer = ex_allocate_aligned(n_more, sizeof *longer);
+    memcpy(longer, scores, n * sizeof *scores);
+    for (size_t i = n; i < n_more; i++) longer[i] = -INFINITY;
+    ex_row_statistics again;
+    kernels->softmax(longer, n_more, &again);
+    assert_same_bits(kernels, "probability before masked positions", longer, row, n);
+    for (size_t i = n; i < n_more; i++) assert_true(longer[i] == 0);
+    assert_true(again.entropy == statistics.entropy && again.maximum == statistics.maximum);
+    assert_true(again.mean_absolute_score == statistics.mean_absolute_score);
+    free(row);
+    free(silent);
+    free(longer);
+    free(exact.probabilities);
+}
+
+static void test_softmax(void **state) {
+    (void)state;
+    uint64_t seed = 77;
+    const double spreads[] = {0, 1, 8, 60, 300};
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n = 1; n <= 9000; n = n < 70 ? n + 1 : n * 3 + 1) {
+            for (size_t k = 0; k < sizeof spreads / sizeof *spreads; k++) {
+                float *scores = random_floats(n, -spreads[k], spreads[k] + 0.5, &seed);
+                check_softmax(*table, scores, n);
+                for (size_t i = 0; i < n; i++)
+                    if (random_between(&seed, 0, 1) < 0.4) scores[i] = -INFINITY;
+                check_softmax(*table, scores, n); /* with all masked, now and then: all zero */
+                free(scores);
+            }
+        }
+    }
+}
+
+static void test_head_deviation(void **state) {
+    (void)state;
+    uint64_t seed = 5;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n_head = 1; n_head <= 33; n_head += 4) {
+            for (size_t n = 1; n <= 90; n += n < 20 ? 1 : 7) {
+                const size_t stride = n + 5, first = n / 3;
+                float *p = random_floats(n_head * stride, 0, 1, &seed);
+                double expected = 0;
+                for (size_t j = first; j < n; j++) {
+                    double mean = 0;
+                    for (size_t h = 0; h < n_head; h++) mean += (double)p[h * stride + j] / (double)n_head;
+                    for (size_t h = 0; h < n_head; h++) expected += fabs((double)p[h * stride + j] - mean);
+                }
+                double value = (*table)->head_deviation(p, stride, n_head, first, n);
+                if (fabs(value - expected) > 2e-6 * (expected + (double)(n_head * (n - first)) * 0.05))
+                    fail_msg("%s: %zu heads, positions %zu to %zu: %.9g, not %.9g", (*table)->name, n_head, first, n,
+                             value, expected);
+                assert_true((*table)->head_deviation(p, stride, n_head, n, n) == 0);
+                free(p);
+            }
+        }
+    }
+}
+
+/* ---- rows of activations ------------------------------------------------------------------------------------ */
+
+static void test_rms_norm(void **state) {
+    (void)state;
+    uint64_t seed = 21;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n = 1; n <= 4096; n = n < 40 ? n + 1 : n * 2 + 1) {
+            float *x = random_floats(n, -3, 3, &seed), *weight = random_floats(n, 0.5, 2, &seed);
+            float *out = ex_allocate_aligned(n, sizeof *out);
+            double squares = 0;
+            for (size_t i = 0; i < n; i++) squares += (double)x[i] * (double)x[i];
+            double scale = 1 / sqrt(squares / (double)n + 1e-5);
+            (*table)->rms_norm(x, weight, n, 1e-5f, out);
+            for (size_t i = 0; i < n; i++)
+                assert_true(is_close((double)out[i], (double)x[i] * scale * (double)weight[i], 1e-6));
+            (*table)->rms_norm(x, weight, n, 1e-5f, x);
+            assert_same_bits(*table, "norm in place", x, out, n);
+            free(x);
+            free(weight);
+            free(out);
+        }
+    }
+}
+
+static void test_swiglu(void **state) {
+    (void)state;
+    uint64_t seed = 22;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n = 1; n <= 300; n += n < 40 ? 1 : 51) {
+            const double spread = n % 3 == 0 ? 1000 : n % 3 == 1 ? 10 : 95;
+            float *gate = random_floats(n, -spread, spread, &seed), *up = random_floats(n, -4, 4, &seed);
+            float *out = copy_floats(gate, n);
+            (*table)->swiglu(out, up, n);
+            for (size_t i = 0; i < n; i++) {
+                double x = (double)gate[i], expected = x / (1 + exp(-x)) * (double)up[i];
+                if (fabs((double)out[i] - expected) > 1e-6 * fabs(expected) + 1e-35)
+                    fail_msg("%s: n %zu: swiglu(%.9g, %.9g) is %.9g, not %.9g", (*table)->name, n, x, (double)up[i],
+                             (double)out[i], expected);
+            }
+            free(gate);
+            free(up);
+            free(out);
+        }
+    }
+}
+
+static void test_add(void **state) {
+    (void)state;
+    uint64_t seed = 23;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n = 1; n <= 130; n++) {
+            float *x = random_floats(n, -3, 3, &seed), *y = random_floats(n, -3, 3, &seed);
+            float *sum = copy_floats(x, n);
+            (*table)->add(sum, y, n);
+            for (size_t i = 0; i < n; i++) assert_true(sum[i] == x[i] + y[i]);
+            free(x);
+            free(y);
+            free(sum);
+        }
+    }
+}
+
+/* The result is any function of the bytes; that it changes with the last of them shows that all are read. */
+static void test_read_memory(void **state) {
+    (void)state;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        for (size_t n = 1; n <= 1500; n += n < 140 ? 1 : 97) {
+            unsigned char *bytes = malloc(n);
+            memset(bytes, 3, n);
+            uint64_t before = (*table)->read_memory(bytes, n);
+            for (size_t i = 0; i < n; i++) {
+                bytes[i] = 4;
+                assert_true((*table)->read_memory(bytes, n) != before);
+                bytes[i] = 3;
+            }
+            free(bytes);
+        }
+    }
+}
+
+/* ---- passes over logits ------------------------------------------------------------------------------------- */
+
+/* All that the sampler may use: every table, and base's own row. */
+static size_t vector_maths(ex_vector_math out[N_TABLES + 1]) {
+    size_t n = 0;
+    out[n++] = ex_vector_math_portable;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) out[n++] = (*table)->vector_math;
+    return n;
+}
+
+static void test_maximum(void **state) {
+    (void)state;
+    ex_vector_math maths[N_TABLES + 1];
+    size_t n_maths = vector_maths(maths);
+    uint64_t seed = 31;
+    for (size_t k = 0; k < n_maths; k++) {
+        for (size_t n = 1; n <= 200; n++) {
+            float *values = random_floats(n, -9, -1, &seed);
+            for (size_t i = 0; i < n; i++) {
+                float kept = values[i];
+                values[i] = 5;
+                assert_true(maths[k].maximum(values, n) == 5);
+                values[i] = NAN;
+                assert_true(isnan(maths[k].maximum(values, n)));
+                values[i] = INFINITY;
+                assert_true(maths[k].maximum(values, n) == INFINITY);
+                values[i] = kept;
+            }
+            for (size_t i = 0; i < n; i++) values[i] = -INFINITY;
+            assert_true(maths[k].maximum(values, n) == -INFINITY);
+            free(values);
+        }
+    }
+}
+
+static void check_exponential_sums(const ex_vector_math *math, const float *values, size_t n, float maximum) {
+    double sum = 0, sum_x = 0, sum_x_squared = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)values[i] - (double)maximum, e = exp(x);
+        if (e == 0) continue;
+        sum += e;
+        sum_x += e * x;
+        sum_x_squared += e * x * x;
+    }
+    ex_exponential_sums sums = math->exponential_sums(values, n, maximum);
+    if (fabs(sums.sum - sum) > 1e-7 * sum || fabs(sums.sum_x - sum_x) > 1e-7 * fabs(sum_x) ||
+        fabs(sums.sum_x_squared - sum_x_squared) > 1e-7 * sum_x_squared)
+        fail_msg("n %zu: relative errors %.3g, %.3g, %.3g", n, sums.sum / sum - 1, sums.sum_x / sum_x - 1,
+                 sums.sum_x_squared / sum_x_squared - 1);
+}
+
+static void test_exponential_sums(void **state) {
+    (void)state;
+    ex_vector_math maths[N_TABLES + 1];
+    size_t n_maths = vector_maths(maths);
+    const size_t sizes[] = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100, 1000, 16384, 128256};
+    const double spreads[] = {0.001, 3, 20, 500};
+    uint64_t seed = 32;
+    for (size_t k = 0; k < n_maths; k++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            for (size_t w = 0; w < sizeof spreads / sizeof *spreads; w++) {
+                size_t n = sizes[s];
+                float *values = random_floats(n, -spreads[w], spreads[w], &seed);
+                float maximum = ex_vector_math_portable.maximum(values, n);
+                check_exponential_sums(&maths[k], values, n, maximum);
+                for (size_t i = 0; i < n; i++)
+                    if (i % 3 == 1) values[i] = -INFINITY;
+                check_exponential_sums(&maths[k], values, n, ex_vector_math_portable.maximum(values, n));
+                free(values);
+            }
+        }
+    }
+}
+
+static void test_select_at_least(void **state) {
+    (void)state;
+    ex_vector_math maths[N_TABLES + 1];
+    size_t n_maths = vector_maths(maths);
+    uint64_t seed = 33;
+    for (size_t k = 0; k < n_maths; k++) {
+        for (size_t n = 1; n <= 3000; n = n < 70 ? n + 1 : n * 2 + 1) {
+            float *values = random_floats(n, 0, 1, &seed);
+            for (size_t i = 0; i < n; i += 5) values[i] = i % 2 ? 0.75f : NAN;
+            const float thresholds[] = {0.0f, 0.75f, 0.97f, 2.0f, -INFINITY};
+            for (size_t t = 0; t < sizeof thresholds / sizeof *thresholds; t++) {
+                for (size_t capacity = 0; capacity <= n + 1; capacity = capacity * 2 + 1) {
+                    int *indices = malloc((capacity ? capacity : 1) * sizeof *indices); /* no room to spare */
+                    size_t expected = 0;
+                    size_t count = maths[k].select_at_least(values, n, thresholds[t], indices, capacity);
+                    for (size_t i = 0; i < n; i++) {
+                        if (!(values[i] >= thresholds[t])) continue;
+                        if (expected < capacity) assert_int_equal(indices[expected], i);
+                        expected++;
+                    }
+                    assert_int_equal(count, expected);
+                    free(indices);
+                }
+            }
+            free(values);
+        }
+    }
+}
+
+/* ---- select ------------------------------------------------------------------------------------------------- */
+
+static void test_select(void **state) {
+    (void)state;
+    const ex_kernels *kernels;
+    ex_error error;
+    assert_ok(ex_kernels_select(&kernels, NULL, &error), &error);
+    for (const ex_kernels *const *table = supported_tables(); *table; table++) {
+        if (!table[1]) assert_ptr_equal(kernels, *table); /* the last that is supported is the best */
+        const ex_kernels *named;
+        assert_ok(ex_kernels_select(&named, (*table)->name, &error), &error);
+        assert_ptr_equal(named, *table);
+    }
+    assert_string_equal(ex_kernels_all()[0]->name, "portable");
+    assert_int_equal(ex_kernels_select(&kernels, "mmx", &error), EX_ERROR_UNSUPPORTED);
+    assert_null(kernels);
+    assert_non_null(strstr(error.message, "mmx"));
+    assert_non_null(strstr(error.message, "portable"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attention_scores), cmocka_unit_test(test_attention_values),
+        cmocka_unit_test(test_softmax),          cmocka_unit_test(test_head_deviation),
+        cmocka_unit_test(test_rms_norm),         cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_add),              cmocka_unit_test(test_read_memory),
+        cmocka_unit_test(test_maximum),          cmocka_unit_test(test_exponential_sums),
+        cmocka_unit_test(test_select_at_least),  cmocka_unit_test(test_select),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
