@@ -9,8 +9,8 @@ set -euo pipefail
 # Standard input belongs to the program that starts afterwards.
 exec </dev/null
 
-needs() { # purposes | test | Debian packages | what for
-    cat <<'TABLE'
+# purposes | test | Debian packages | what for
+needs="\
 run check clang | compiles_c                        | gcc libc6-dev     | the C compiler
 run check clang | command -v cmake                  | cmake             | configures the build
 run check clang | command -v ninja                  | ninja-build       | runs the build
@@ -20,9 +20,7 @@ run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicod
 run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
-clang           | command -v clang                  | clang             | the second compiler
-TABLE
-}
+clang           | command -v clang                  | clang             | the second compiler"
 
 compiles_c() {
     echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null
@@ -33,17 +31,17 @@ packages=()
 reasons=()
 while IFS='|' read -r purposes test names reason; do
     [[ " $purposes " == *" $purpose "* ]] || continue
-    eval "$test" >/dev/null 2>&1 && continue
+    eval "$test" </dev/null >/dev/null 2>&1 && continue
     read -ra names <<<"$names"
     packages+=("${names[@]}")
     reasons+=("$(printf '  %-16s %s' "${names[*]}" "${reason# }")")
-done < <(needs)
+done <<<"$needs"
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 say() { printf '%s\n' "$@" >&2; }
 
 if ! command -v apt-get >/dev/null; then
-    say "This machine lacks what the build needs, and it has no apt-get. Install the equivalents of these Debian packages:" \
+    say "This machine lacks what the build needs, and it has no apt-get. Install what corresponds to these Debian packages:" \
         "${reasons[@]}"
     exit 1
 fi
@@ -56,9 +54,8 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
     as_root=(sudo)
 fi
+say "Installing with ${as_root[*]+sudo }apt-get:" "${reasons[@]}"
 as_root+=(env DEBIAN_FRONTEND=noninteractive)
-
-say "Installing with apt-get${as_root:+ (as root)}:" "${reasons[@]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! "${as_root[@]}" apt-get update -q >"$log" 2>&1 ||
