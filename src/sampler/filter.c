@@ -1,0 +1,130 @@
+/* filter.c - the filters. All three keep a head of the tokens in order of logit (lower id first among equals), so the
+ * work is to find that head without sorting the vocabulary: a vectorised comparison finds the few that pass a
+ * threshold, a bounded heap keeps top_k of them, and a second heap gives them up in order until top_p is reached. */
+#include "sampler/filter.h"
+
+#include <float.h>
+#include <math.h>
+
+typedef bool (*order)(ex_survivor a, ex_survivor b); /* a is nearer to the root of the heap */
+
+static bool is_likelier(ex_survivor a, ex_survivor b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+static bool is_less_likely(ex_survivor a, ex_survivor b) { return is_likelier(b, a); }
+
+static inline void sift_down(ex_survivor *heap, size_t count, size_t parent, order before) {
+    ex_survivor moving = heap[parent];
+    for (size_t child = 2 * parent + 1; child < count; child = 2 * parent + 1) {
+        if (child + 1 < count && before(heap[child + 1], heap[child])) child++;
+        if (!before(heap[child], moving)) break;
+        heap[parent] = heap[child];
+        parent = child;
+    }
+    heap[parent] = moving;
+}
+
+static inline void make_heap(ex_survivor *heap, size_t count, order before) {
+    for (size_t i = count / 2; i-- > 0;) sift_down(heap, count, i, before);
+}
+
+/* A logit that every token with p >= min_p * max p reaches: a little too low, because the exact comparison comes later
+ * in double precision. -infinity never passes. */
+static float lowest_logit(const ex_logits_summary *summary, const ex_decision *decision) {
+    if (decision->min_p <= 0) return -FLT_MAX;
+    double drop = decision->temperature * log(decision->min_p);
+    double lowest = (double)summary->maximum + drop;
+    lowest -= 1e-9 * (fabs((double)summary->maximum) + fabs(drop));
+    return lowest <= -FLT_MAX ? -FLT_MAX : fmaxf(-FLT_MAX, nextafterf((float)lowest, -INFINITY));
+}
+
+/* The `limit` likeliest tokens whose logit is at least `threshold`, in no order. Once the heap is full, its least
+ * likely token is the threshold for the blocks that follow. */
+static size_t collect(const ex_filter_memory *memory, const ex_filter_input *input, float threshold, size_t limit) {
+    ex_survivor *heap = memory->survivors;
+    size_t count = 0;
+    for (size_t first = 0; first < input->n_vocab; first += EX_SELECT_BLOCK) {
+        size_t n = input->n_vocab - first < EX_SELECT_BLOCK ? input->n_vocab - first : EX_SELECT_BLOCK;
+        size_t found = input->math->select_at_least(input->logits + first, n, threshold, memory->selected, n);
+        for (size_t i = 0; i < found; i++) {
+            size_t token = first + (size_t)memory->selected[i];
+            ex_survivor survivor = {input->logits[token], (int32_t)token};
+            if (count < limit) {
+                heap[count++] = survivor;
+                if (count == limit) make_heap(heap, count, is_less_likely);
+            } else if (is_likelier(survivor, heap[0])) {
+                heap[0] = survivor;
+                sift_down(heap, count, 0, is_less_likely);
+            }
+        }
+        if (count == limit && heap[0].logit > threshold) threshold = heap[0].logit;
+    }
+    return count;
+}
+
+typedef struct weight_scale { /* e^((logit - maximum) / temperature): probabilities before they are normalised */
+    double maximum, temperature, least;
+} weight_scale;
+
+/* 0 for what min_p removes; the likeliest token has 1. */
+static double weight_of(const weight_scale *scale, ex_survivor survivor) {
+    double weight = exp(((double)survivor.logit - scale->maximum) / scale->temperature);
+    return weight >= scale->least ? weight : 0;
+}
+
+/* Takes survivors in order while the mass before them is at most top_p, and returns how many. Weights are left in
+ * `probability`. */
+static size_t take_nucleus(const ex_filter_memory *memory, size_t count, const weight_scale *scale, double top_p) {
+    ex_survivor *heap = memory->survivors;
+    double total = 0, before = 0;
+    for (size_t i = 0; i < count; i++) total += weight_of(scale, heap[i]);
+    make_heap(heap, count, is_likelier);
+    size_t kept = 0;
+    while (count > 0 && (top_p >= 1 || before <= top_p * total)) {
+        double weight = weight_of(scale, heap[0]);
+        if (weight == 0) break;
+        ex_candidate *candidate = &memory->candidates[kept++];
+        candidate->token = heap[0].token;
+        candidate->log_probability = (double)heap[0].logit; /* completed by the caller */
+        candidate->probability = weight;
+        before += weight;
+        heap[0] = heap[--count];
+        if (count > 0) sift_down(heap, count, 0, is_likelier);
+    }
+    return kept;
+}
+
+static size_t take_likeliest(const ex_filter_memory *memory, const ex_filter_input *input) {
+    size_t token = 0;
+    while (input->logits[token] != input->summary.maximum) token++;
+    memory->candidates[0] =
+        (ex_candidate){.token = (int32_t)token, .probability = 1, .log_probability = (double)input->summary.maximum};
+    return 1;
+}
+
+static void finish(const ex_filter_memory *memory, size_t count, const ex_filter_input *input) {
+    double total = 0;
+    for (size_t i = 0; i < count; i++) total += memory->candidates[i].probability;
+    for (size_t i = 0; i < count; i++) {
+        ex_candidate *candidate = &memory->candidates[i];
+        candidate->probability /= total;
+        candidate->log_probability -= (double)input->summary.maximum + input->summary.log_sum;
+        candidate->score = candidate->log_probability + input->confidence;
+    }
+}
+
+size_t ex_filter(const ex_filter_memory *memory, const ex_filter_input *input, const ex_decision *decision) {
+    size_t count;
+    if (decision->temperature == 0) {
+        count = take_likeliest(memory, input);
+    } else {
+        size_t limit = input->n_vocab;
+        if (decision->top_k > 0 && (size_t)decision->top_k < limit) limit = (size_t)decision->top_k;
+        weight_scale scale = {(double)input->summary.maximum, decision->temperature, decision->min_p};
+        count = collect(memory, input, lowest_logit(&input->summary, decision), limit);
+        count = take_nucleus(memory, count, &scale, decision->top_p);
+    }
+    finish(memory, count, input);
+    return count;
+}

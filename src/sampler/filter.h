@@ -1,0 +1,31 @@
+/* filter.h - from logits to the candidates that may be drawn: temperature, min_p, top_k, top_p, in this order. */
+#ifndef EX_SAMPLER_FILTER_H
+#define EX_SAMPLER_FILTER_H
+
+#include "sampler/metrics.h"
+
+enum { EX_SELECT_BLOCK = 1024 }; /* logits that are compared with one threshold at a time */
+
+typedef struct ex_survivor {
+    float logit;
+    int32_t token;
+} ex_survivor;
+
+typedef struct ex_filter_memory {
+    ex_survivor *survivors;   /* [n_vocab] */
+    ex_candidate *candidates; /* [n_vocab] */
+    int *selected;            /* [EX_SELECT_BLOCK] */
+} ex_filter_memory;
+
+typedef struct ex_filter_input {
+    const ex_vector_math *math;
+    const float *logits;
+    size_t n_vocab;
+    ex_logits_summary summary; /* of these logits */
+    double confidence;         /* added to every score */
+} ex_filter_input;
+
+/* Fills memory->candidates, likeliest first, and returns how many there are. The decision is in range. */
+size_t ex_filter(const ex_filter_memory *memory, const ex_filter_input *input, const ex_decision *decision);
+
+#endif

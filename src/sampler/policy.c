@@ -1,0 +1,268 @@
+/* policy.c - the table of policy keys, the presets as values, and reading and writing one value by key. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "sampler/number.h"
+#include "sampler/policy_keys.h"
+
+static const char *const scopes[] = {[EX_SCOPE_ALL] = "all", [EX_SCOPE_LAST] = "last", NULL};
+static const char *const sources[] = {[EX_VARENTROPY_TOKEN] = "token", [EX_VARENTROPY_SEQUENCE] = "sequence", NULL};
+static const char *const switches[] = {"false", "true", NULL};
+
+_Static_assert(sizeof(ex_scope) == sizeof(int32_t) && sizeof(ex_varentropy_source) == sizeof(int32_t),
+               "choices are stored as int32_t");
+
+#define ROW(key, kind, low, high, value, words) {#key, offsetof(ex_policy, key), kind, low, high, value, words}
+#define NUMBER(key, low, high, value) ROW(key, EX_POLICY_NUMBER, low, high, value, NULL)
+#define INTEGER(key, low, high, value) ROW(key, EX_POLICY_INTEGER, low, high, value, NULL)
+#define CHOICE(key, words, value) ROW(key, EX_POLICY_CHOICE, 0, 0, value, words)
+#define SWITCH(key, value) ROW(key, EX_POLICY_SWITCH, 0, 0, value, switches)
+#define TEXT(key, value) ROW(key, EX_POLICY_TEXT, 0, sizeof((ex_policy *)0)->key, value, NULL)
+
+enum { COUNT_MAX = 1000000 }; /* of tokens, wherever a number of them is wanted */
+
+const ex_policy_key_row ex_policy_keys[] = {
+    SWITCH(strategies, "true"),
+    NUMBER(temperature, 0, 100, "0.666"),
+    NUMBER(top_p, 0, 1, "0.9"),
+    INTEGER(top_k, 0, COUNT_MAX, "27"),
+    NUMBER(min_p, 0, 1, "0.03"),
+    CHOICE(scope, scopes, "all"),
+    CHOICE(varentropy, sources, "token"),
+    INTEGER(sequence_window, 2, 4096, "64"),
+    NUMBER(low_entropy, 0, 1000, "0.1"),
+    NUMBER(low_varentropy, 0, 10000, "0.1"),
+    NUMBER(clarify_entropy, 0, 1000, "3"),
+    NUMBER(explore_entropy, 0, 1000, "5"),
+    NUMBER(high_entropy, 0, 1000, "5"),
+    NUMBER(high_varentropy, 0, 10000, "5"),
+    NUMBER(helv_offset, -100, 100, "1.3"),
+    NUMBER(helv_coef, -100, 100, "0.2"),
+    NUMBER(helv_max_temp, 0, 100, "1.5"),
+    NUMBER(lehv_offset, -100, 100, "1.2"),
+    NUMBER(lehv_coef, -100, 100, "0.3"),
+    NUMBER(lehv_max_temp, 0, 100, "1.5"),
+    NUMBER(lehv_top_k_coef, -100, 100, "0.5"),
+    INTEGER(lehv_min_top_k, 1, COUNT_MAX, "5"),
+    NUMBER(hehv_offset, -100, 100, "2"),
+    NUMBER(hehv_coef, -100, 100, "0.5"),
+    NUMBER(hehv_min_temp, 0, 100, "2"),
+    NUMBER(hehv_top_p_coef, -100, 100, "0.2"),
+    NUMBER(hehv_min_top_p, 0, 1, "0.5"),
+    INTEGER(candidates, 1, EX_DRAWS_MAX, "12"),
+    NUMBER(ada_temp_logits, -100, 100, "0.3"),
+    NUMBER(ada_temp_attn, -100, 100, "0.2"),
+    NUMBER(ada_temp_agree, -100, 100, "0.2"),
+    NUMBER(ada_top_p, -100, 100, "0.1"),
+    NUMBER(ada_top_k_int, -100, 100, "0.3"),
+    NUMBER(ada_top_k_agree, -100, 100, "0.2"),
+    NUMBER(ada_min_p, -100, 100, "0.5"),
+    NUMBER(score_logits_entropy, -100, 100, "0.1"),
+    NUMBER(score_attn_entropy, -100, 100, "0.2"),
+    NUMBER(score_logits_varentropy, -100, 100, "0.3"),
+    NUMBER(score_attn_varentropy, -100, 100, "0.4"),
+    NUMBER(score_agreement, -100, 100, "0.5"),
+    NUMBER(score_interaction, -100, 100, "0.6"),
+    INTEGER(clarify_token, EX_TOKEN_NONE, INT32_MAX, "-1"),
+    TEXT(clarify_text, " [CLARIFY]"),
+    INTEGER(clarify_cooldown, 0, COUNT_MAX, "32"),
+    INTEGER(clarify_limit, 0, COUNT_MAX, "3"),
+    {0},
+};
+
+_Static_assert(sizeof ex_policy_keys / sizeof *ex_policy_keys <= EX_POLICY_KEYS_MAX, "a reader has a place for every key");
+
+typedef struct preset_setting {
+    const char *key, *value;
+} preset_setting;
+
+typedef struct policy_preset {
+    const char *name;
+    preset_setting settings[8]; /* what differs from the first preset; ends with a NULL key */
+} policy_preset;
+
+static const policy_preset presets[] = {
+    {"entropixplained", {{0}}},
+    {"entropix-2024-10", {{"scope", "last"}, {"clarify_entropy", "5"}, {"explore_entropy", "5"}, {"high_entropy", "3"},
+                          {"candidates", "5"}, {"clarify_text", " ..."}}},
+    {"plain", {{"strategies", "false"}}},
+};
+
+enum { PRESET_COUNT = sizeof presets / sizeof *presets };
+
+const char *ex_policy_preset_name(size_t index) { return index < PRESET_COUNT ? presets[index].name : NULL; }
+
+const char *ex_policy_key(size_t index) {
+    return index < sizeof ex_policy_keys / sizeof *ex_policy_keys ? ex_policy_keys[index].name : NULL;
+}
+
+const ex_policy_key_row *ex_policy_find_key(const char *name) {
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++)
+        if (strcmp(row->name, name) == 0) return row;
+    return NULL;
+}
+
+static ex_code fail_preset(const char *name, ex_error *error) {
+    char names[200] = "";
+    size_t length = 0;
+    for (size_t i = 0; i < PRESET_COUNT && length < sizeof names; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", presets[i].name);
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "there is no preset \"%.60s\"; there are %s", name, names);
+}
+
+ex_code ex_policy_preset(ex_policy *policy, const char *name, ex_error *error) {
+    const policy_preset *chosen = &presets[0];
+    while (name && strcmp(chosen->name, name) != 0)
+        if (++chosen == presets + PRESET_COUNT) return fail_preset(name, error);
+    ex_policy values = {0};
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) {
+        ex_code code = ex_policy_set(&values, row->name, row->value, error);
+        if (code != EX_OK) return code;
+    }
+    for (const preset_setting *setting = chosen->settings; setting->key; setting++) {
+        ex_code code = ex_policy_set(&values, setting->key, setting->value, error);
+        if (code != EX_OK) return code;
+    }
+    *policy = values;
+    return EX_OK;
+}
+
+static ex_code parse_in_range(const ex_policy_key_row *row, const char *value, double *out, ex_error *error) {
+    if (!ex_number_parse(value, out))
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: \"%.40s\" is not a finite decimal number", row->name, value);
+    if (*out < row->lowest || *out > row->highest)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: %.40s is out of range, it must be from %.10g to %.10g",
+                       row->name, value, row->lowest, row->highest);
+    return EX_OK;
+}
+
+static ex_code set_number(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    double number;
+    ex_code code = parse_in_range(row, value, &number, error);
+    if (code == EX_OK) *(double *)field = number + 0.0; /* -0 becomes 0 */
+    return code;
+}
+
+static ex_code set_integer(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    double number;
+    ex_code code = parse_in_range(row, value, &number, error);
+    if (code != EX_OK) return code;
+    if (number != floor(number))
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: %.40s is not a whole number", row->name, value);
+    *(int32_t *)field = (int32_t)number;
+    return EX_OK;
+}
+
+static ex_code find_word(const ex_policy_key_row *row, const char *value, int32_t *index, ex_error *error) {
+    char words[80] = "";
+    size_t length = 0;
+    for (*index = 0; row->words[*index]; (*index)++) {
+        if (strcmp(row->words[*index], value) == 0) return EX_OK;
+        if (length < sizeof words)
+            length += (size_t)snprintf(words + length, sizeof words - length, "%s%s", length ? " or " : "",
+                                       row->words[*index]);
+    }
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: \"%.40s\" must be %s", row->name, value, words);
+}
+
+static ex_code set_choice(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    int32_t index;
+    ex_code code = find_word(row, value, &index, error);
+    if (code == EX_OK) memcpy(field, &index, sizeof index);
+    return code;
+}
+
+static ex_code set_switch(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    int32_t index;
+    ex_code code = find_word(row, value, &index, error);
+    if (code == EX_OK) *(bool *)field = index == 1;
+    return code;
+}
+
+static ex_code set_text(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    size_t length = strlen(value), valid = ex_utf8_valid_prefix(value, length);
+    if (valid < length)
+        return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: byte %zu of the text is not valid UTF-8", row->name, valid);
+    if ((double)length >= row->highest)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: the text has %zu bytes, at most %.0f fit", row->name, length,
+                       row->highest - 1);
+    memset(field, 0, (size_t)row->highest);
+    memcpy(field, value, length);
+    return EX_OK;
+}
+
+static int get_number(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
+    (void)row;
+    return ex_number_format(*(const double *)field, value, size);
+}
+
+static int get_integer(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
+    (void)row;
+    return snprintf(value, size, "%d", *(const int32_t *)field);
+}
+
+static int get_choice(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
+    int32_t index, n_words = 0;
+    memcpy(&index, field, sizeof index);
+    while (row->words[n_words]) n_words++;
+    return snprintf(value, size, "%s", index >= 0 && index < n_words ? row->words[index] : "?");
+}
+
+static int get_switch(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
+    return snprintf(value, size, "%s", row->words[*(const bool *)field]);
+}
+
+static int get_text(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
+    return snprintf(value, size, "%.*s", (int)row->highest - 1, (const char *)field);
+}
+
+static const struct kind_functions {
+    ex_code (*set)(const ex_policy_key_row *row, void *field, const char *value, ex_error *error);
+    int (*get)(const ex_policy_key_row *row, const void *field, char *value, size_t size);
+} kinds[] = {
+    [EX_POLICY_NUMBER] = {set_number, get_number}, [EX_POLICY_INTEGER] = {set_integer, get_integer},
+    [EX_POLICY_CHOICE] = {set_choice, get_choice}, [EX_POLICY_SWITCH] = {set_switch, get_switch},
+    [EX_POLICY_TEXT] = {set_text, get_text},
+};
+
+static ex_code fail_key(const char *key, ex_error *error) {
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "there is no policy key \"%.60s\"", key);
+}
+
+ex_code ex_policy_set(ex_policy *policy, const char *key, const char *value, ex_error *error) {
+    const ex_policy_key_row *row = ex_policy_find_key(key);
+    return row ? kinds[row->kind].set(row, (char *)policy + row->offset, value, error) : fail_key(key, error);
+}
+
+ex_code ex_policy_get(const ex_policy *policy, const char *key, char *value, size_t size, ex_error *error) {
+    const ex_policy_key_row *row = ex_policy_find_key(key);
+    if (!row) return fail_key(key, error);
+    int length = kinds[row->kind].get(row, (const char *)policy + row->offset, value, size);
+    if (length < 0 || (size_t)length >= size)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: the value needs %d bytes, there is room for %zu", key,
+                       length + 1, size);
+    return EX_OK;
+}
+
+static ex_code check_order(const char *low, double low_value, const char *high, double high_value, ex_error *error) {
+    if (low_value <= high_value) return EX_OK;
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s (%.10g) must not be above %s (%.10g)", low, low_value, high,
+                   high_value);
+}
+
+/* Going through text checks every value by the same code that reads it. */
+ex_code ex_policy_check(const ex_policy *policy, ex_error *error) {
+    ex_policy copy;
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) {
+        char value[sizeof policy->clarify_text];
+        ex_code code = ex_policy_get(policy, row->name, value, sizeof value, error);
+        if (code == EX_OK) code = ex_policy_set(&copy, row->name, value, error);
+        if (code != EX_OK) return code;
+    }
+    ex_code code = check_order("low_entropy", policy->low_entropy, "clarify_entropy", policy->clarify_entropy, error);
+    if (code != EX_OK) return code;
+    return check_order("low_varentropy", policy->low_varentropy, "high_varentropy", policy->high_varentropy, error);
+}

@@ -1,0 +1,163 @@
+/* score_reducer.c - raw attention scores of another engine, reduced to the statistics that ex_measure_attention reads.
+ * Our own engine computes the same numbers inside its attention kernel. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "entropix.h"
+
+#define BITS_PER_NAT 1.4426950408889634
+
+typedef struct buffer {
+    void *memory;
+    size_t bytes;
+} buffer;
+
+struct ex_score_reducer {
+    ex_attention result;
+    buffer n_positions, head_entropy, head_maximum, head_strength, layer_deviation;
+    buffer probabilities; /* [n_head][n_positions] of one layer */
+    buffer mean;          /* [n_positions] over the heads of one layer */
+    buffer live;          /* [n_positions] bytes: some head may look there */
+};
+
+ex_code ex_score_reducer_open(ex_score_reducer **out, ex_error *error) {
+    *out = ex_allocate(1, sizeof **out);
+    return *out ? EX_OK : ex_fail_memory(error, "a score reducer");
+}
+
+void ex_score_reducer_close(ex_score_reducer *reducer) {
+    if (!reducer) return;
+    buffer *buffers[] = {
+        &reducer->n_positions,     &reducer->head_entropy,  &reducer->head_maximum, &reducer->head_strength,
+        &reducer->layer_deviation, &reducer->probabilities, &reducer->mean,         &reducer->live};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->memory);
+    free(reducer);
+}
+
+/* Room for count × size bytes; what was there is lost when it grows. */
+static bool reserve(buffer *room, uint64_t count, uint64_t size) {
+    uint64_t bytes;
+    if (!ex_multiply(count, size, &bytes)) return false;
+    if (bytes <= room->bytes) return true;
+    free(room->memory);
+    room->memory = ex_allocate((size_t)count, (size_t)size);
+    room->bytes = room->memory ? (size_t)bytes : 0;
+    return room->memory != NULL;
+}
+
+static bool reserve_all(ex_score_reducer *reducer, uint64_t n_layer, uint64_t n_head, uint64_t n_positions) {
+    uint64_t heads, cells;
+    return ex_multiply(n_layer, n_head, &heads) && ex_multiply(n_head, n_positions, &cells) &&
+           reserve(&reducer->n_positions, n_layer, sizeof(int32_t)) &&
+           reserve(&reducer->head_entropy, heads, sizeof(double)) &&
+           reserve(&reducer->head_maximum, heads, sizeof(double)) &&
+           reserve(&reducer->head_strength, heads, sizeof(double)) &&
+           reserve(&reducer->layer_deviation, n_layer, sizeof(double)) &&
+           reserve(&reducer->probabilities, cells, sizeof(double)) &&
+           reserve(&reducer->mean, n_positions, sizeof(double)) && reserve(&reducer->live, n_positions, 1);
+}
+
+typedef struct head_statistics {
+    double entropy, maximum, strength;
+} head_statistics;
+
+/* Softmax of one head into `probabilities`. `bad` receives the index of a score that is no number. */
+static bool reduce_head(const float *scores, size_t n, double *probabilities, head_statistics *out, size_t *bad) {
+    float maximum = -INFINITY;
+    for (size_t j = 0; j < n; j++) {
+        *bad = j;
+        if (isnan(scores[j]) || scores[j] == INFINITY) return false;
+        if (scores[j] > maximum) maximum = scores[j];
+    }
+    *bad = n;
+    if (maximum == -INFINITY) return false;
+    double sum = 0, sum_x = 0, sum_absolute = 0;
+    size_t n_live = 0;
+    for (size_t j = 0; j < n; j++) {
+        probabilities[j] = 0;
+        if (scores[j] == -INFINITY) continue;
+        double x = (double)scores[j] - (double)maximum;
+        probabilities[j] = exp(x);
+        sum += probabilities[j];
+        sum_x += probabilities[j] * x;
+        sum_absolute += fabs((double)scores[j]);
+        n_live++;
+    }
+    for (size_t j = 0; j < n; j++) probabilities[j] /= sum;
+    out->entropy = fmax(0, log(sum) - sum_x / sum) * BITS_PER_NAT;
+    out->maximum = 1 / sum;
+    out->strength = sum_absolute / (double)n_live;
+    return true;
+}
+
+/* Mean over heads and live positions of |P - mean over heads of P|. A position is live when any head may look there. */
+static double deviation_of_layer(ex_score_reducer *reducer, size_t n_head, size_t n, int32_t *n_positions) {
+    const double *probabilities = reducer->probabilities.memory;
+    const unsigned char *live = reducer->live.memory;
+    double *mean = reducer->mean.memory, sum = 0;
+    memset(mean, 0, n * sizeof *mean);
+    for (size_t head = 0; head < n_head; head++)
+        for (size_t j = 0; j < n; j++) mean[j] += probabilities[head * n + j] / (double)n_head;
+    for (size_t head = 0; head < n_head; head++)
+        for (size_t j = 0; j < n; j++) sum += fabs(probabilities[head * n + j] - mean[j]);
+    size_t n_live = 0;
+    for (size_t j = 0; j < n; j++) n_live += live[j];
+    *n_positions = (int32_t)n_live;
+    return sum / ((double)n_head * (double)n_live);
+}
+
+static ex_code reduce_layer(ex_score_reducer *reducer, const float *scores, size_t layer, size_t n_head, size_t n,
+                            ex_error *error) {
+    double *probabilities = reducer->probabilities.memory;
+    unsigned char *live = reducer->live.memory;
+    memset(live, 0, n);
+    for (size_t head = 0; head < n_head; head++) {
+        size_t row = layer * n_head + head, bad;
+        const float *values = scores + row * n;
+        head_statistics statistics;
+        if (!reduce_head(values, n, probabilities + head * n, &statistics, &bad)) {
+            if (bad == n)
+                return ex_fail(error, EX_ERROR_NUMBER, row * n,
+                               "scores of layer %zu, head %zu: every position is masked", layer, head);
+            return ex_fail(error, EX_ERROR_NUMBER, row * n + bad,
+                           "scores[%zu][%zu][%zu] is %s: scores must be finite, or "
+                           "-infinity where masked",
+                           layer, head, bad, isnan(values[bad]) ? "NaN" : "+infinity");
+        }
+        for (size_t j = 0; j < n; j++)
+            if (values[j] != -INFINITY) live[j] = 1;
+        ((double *)reducer->head_entropy.memory)[row] = statistics.entropy;
+        ((double *)reducer->head_maximum.memory)[row] = statistics.maximum;
+        ((double *)reducer->head_strength.memory)[row] = statistics.strength;
+    }
+    ((double *)reducer->layer_deviation.memory)[layer] =
+        deviation_of_layer(reducer, n_head, n, (int32_t *)reducer->n_positions.memory + layer);
+    return EX_OK;
+}
+
+ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, int32_t n_layer, int32_t n_head,
+                        size_t n_positions, const ex_attention **out, ex_error *error) {
+    if (!scores || n_layer < 1 || n_head < 1 || n_positions < 1 || n_positions > INT32_MAX)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0,
+                       "scores need at least one layer, head and position, not %d, %d and %zu", n_layer, n_head,
+                       n_positions);
+    if (!reserve_all(reducer, (uint64_t)n_layer, (uint64_t)n_head, n_positions))
+        return ex_fail_memory(error, "the statistics of attention scores");
+    for (size_t layer = 0; layer < (size_t)n_layer; layer++) {
+        ex_code code = reduce_layer(reducer, scores, layer, (size_t)n_head, n_positions, error);
+        if (code != EX_OK) return code;
+    }
+    reducer->result = (ex_attention){.n_layer = n_layer,
+                                     .n_head = n_head,
+                                     .n_positions = reducer->n_positions.memory,
+                                     .head_entropy = reducer->head_entropy.memory,
+                                     .head_maximum = reducer->head_maximum.memory,
+                                     .head_strength = reducer->head_strength.memory,
+                                     .layer_deviation = reducer->layer_deviation.memory};
+    *out = &reducer->result;
+    return EX_OK;
+}
