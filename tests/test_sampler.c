@@ -1,0 +1,910 @@
+/* test_sampler.c - the sampler against the double-precision oracle's cases, the document's examples, an independent
+ * naive implementation of the filters, and the statistics of its draws. */
+#include "support.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sampler/sampler.h"
+
+#define TOLERANCE 1e-5
+
+static ex_policy preset(const char *name) {
+    ex_policy policy;
+    ex_error error;
+    assert_ok(ex_policy_preset(&policy, name, &error), &error);
+    return policy;
+}
+
+static ex_sampler *open_sampler(const ex_policy *policy, int32_t n_vocab) {
+    ex_sampler *sampler;
+    ex_error error;
+    assert_ok(ex_sampler_open(&sampler, policy, n_vocab, &error), &error);
+    return sampler;
+}
+
+/* ---- allocations are counted (the linker sends these here, tests/CMakeLists.txt) ------------------------------- */
+
+static size_t n_allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+void *__wrap_malloc(size_t size) { return n_allocations++, __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return n_allocations++, __real_calloc(count, size); }
+void *__wrap_realloc(void *memory, size_t size) { return n_allocations++, __real_realloc(memory, size); }
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    return n_allocations++, __real_aligned_alloc(alignment, size);
+}
+
+/* ---- the oracle's cases ---------------------------------------------------------------------------------------- */
+
+typedef struct golden_case {
+    const json_t *json;
+    const ex_attention *attention;
+    ex_policy policy;
+    bool clarified;
+    size_t n_vocab;
+    float *logits;
+} golden_case;
+
+static float *floats(const json_t *array, size_t *count) {
+    *count = json_array_size(array);
+    float *values = malloc(*count * sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < *count; i++) values[i] = (float)json_number_value(json_array_get(array, i));
+    return values;
+}
+
+static void load_policy(golden_case *golden) {
+    ex_error error;
+    const char *key;
+    json_t *value;
+    golden->policy = preset(NULL);
+    json_object_foreach(json_object_get(golden->json, "config"), key, value) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+        assert_ok(ex_policy_set(&golden->policy, key, text, &error), &error);
+        free(text);
+    }
+    golden->policy.explore_entropy = golden->policy.high_entropy;
+    const char *scope = json_string_value(json_object_get(golden->json, "scope"));
+    assert_ok(ex_policy_set(&golden->policy, "scope", scope, &error), &error);
+}
+
+static void load_case(golden_case *golden, const json_t *json, ex_score_reducer *reducer) {
+    ex_error error;
+    *golden = (golden_case){.json = json};
+    load_policy(golden);
+    golden->clarified = json_is_true(json_object_get(json, "clarified"));
+    golden->logits = floats(json_object_get(json, "logits"), &golden->n_vocab);
+    const json_t *shape = json_object_get(json, "scores_shape");
+    int32_t size[3];
+    for (size_t i = 0; i < 3; i++) size[i] = (int32_t)json_integer_value(json_array_get(shape, i));
+    size_t count;
+    float *scores = floats(json_object_get(json, "scores"), &count);
+    assert_int_equal(count, size[0] * size[1] * size[2]);
+    assert_ok(ex_score_reduce(reducer, scores, size[0], size[1], (size_t)size[2], &golden->attention, &error), &error);
+    free(scores);
+}
+
+#define EXPECT_CLOSE(value, expected, id, what)                                                                        \
+    do {                                                                                                               \
+        if (!is_close(value, expected, TOLERANCE))                                                                     \
+            fail_msg("case %lld: %s is %.17g, expected %.17g", (long long)(id), what, (double)(value), expected);      \
+    } while (0)
+
+static void check_numbers(const golden_case *golden, const char *group, const char *const *keys, const double *values) {
+    long long id = json_integer_value(json_object_get(golden->json, "id"));
+    for (size_t i = 0; keys[i]; i++) {
+        const json_t *expected = json_object_get(json_object_get(golden->json, group), keys[i]);
+        assert_true(json_is_number(expected));
+        EXPECT_CLOSE(values[i], json_number_value(expected), id, keys[i]);
+    }
+}
+
+static void check_metrics(const golden_case *golden, const ex_metrics *metrics) {
+    static const char *const keys[] = {"logits_entropy", "logits_varentropy", "attn_entropy",         "attn_varentropy",
+                                       "agreement",      "head_consensus",    "interaction_strength", NULL};
+    check_numbers(golden, "metrics", keys,
+                  (double[]){metrics->logits_entropy, metrics->logits_varentropy, metrics->attn_entropy,
+                             metrics->attn_varentropy, metrics->agreement, metrics->head_consensus,
+                             metrics->interaction_strength});
+    const json_t *layers = json_object_get(golden->json, "head_entropy");
+    size_t n_layer = json_array_size(layers), n_head = (size_t)golden->attention->n_head;
+    size_t first = golden->policy.scope == EX_SCOPE_LAST ? (size_t)golden->attention->n_layer - 1 : 0;
+    assert_int_equal(n_layer, (size_t)golden->attention->n_layer - first);
+    for (size_t layer = 0; layer < n_layer; layer++)
+        for (size_t head = 0; head < n_head; head++)
+            assert_true(is_close(golden->attention->head_entropy[(first + layer) * n_head + head],
+                                 json_number_value(json_array_get(json_array_get(layers, layer), head)), TOLERANCE));
+}
+
+static void check_decision(const golden_case *golden, const ex_decision *decision) {
+    const json_t *expected = json_object_get(golden->json, "decision");
+    assert_string_equal(ex_strategy_name(decision->strategy), json_string_value(json_object_get(expected, "strategy")));
+    assert_int_equal(decision->top_k, json_integer_value(json_object_get(expected, "top_k")));
+    static const char *const keys[] = {"temperature", "top_p", "min_p", NULL};
+    check_numbers(golden, "decision", keys, (double[]){decision->temperature, decision->top_p, decision->min_p});
+}
+
+static void check_distribution(const golden_case *golden, const ex_distribution *distribution) {
+    long long id = json_integer_value(json_object_get(golden->json, "id"));
+    const json_t *probabilities = json_object_get(golden->json, "distribution");
+    const json_t *scores = json_object_get(golden->json, "candidate_scores");
+    assert_int_equal(distribution->count, json_is_null(probabilities) ? 0 : json_object_size(probabilities));
+    size_t n_scores = 0;
+    for (size_t i = 0; i < distribution->count; i++) {
+        const ex_candidate *candidate = &distribution->candidates[i];
+        char token[16];
+        snprintf(token, sizeof token, "%d", candidate->token);
+        const json_t *expected = json_object_get(probabilities, token), *score = json_object_get(scores, token);
+        if (!expected) fail_msg("case %lld: token %s should not be kept", id, token);
+        EXPECT_CLOSE(candidate->probability, json_number_value(expected), id, "probability");
+        if (!score) continue;
+        n_scores++;
+        EXPECT_CLOSE(candidate->score, json_number_value(score), id, "score");
+    }
+    assert_int_equal(n_scores, json_object_size(scores));
+}
+
+static void check_case(const json_t *json, ex_score_reducer *reducer) {
+    golden_case golden;
+    ex_error error;
+    load_case(&golden, json, reducer);
+    ex_metrics metrics = {0};
+    assert_ok(
+        ex_measure_logits(golden.logits, golden.n_vocab, &metrics.logits_entropy, &metrics.logits_varentropy, &error),
+        &error);
+    ex_measure_attention(golden.attention, golden.policy.scope, &metrics);
+    check_metrics(&golden, &metrics);
+    ex_decision decision;
+    ex_decide(&golden.policy, &metrics, golden.clarified, &decision);
+    check_decision(&golden, &decision);
+    ex_sampler *sampler = open_sampler(&golden.policy, (int32_t)golden.n_vocab);
+    ex_distribution distribution;
+    assert_ok(ex_sampler_distribution(sampler, golden.logits, &metrics, &decision, &distribution, &error), &error);
+    check_distribution(&golden, &distribution);
+    ex_sampler_close(sampler);
+    free(golden.logits);
+}
+
+static void test_golden_cases(void **state) {
+    (void)state;
+    FILE *file = fopen(test_data("sampler_cases.jsonl"), "r");
+    assert_non_null(file);
+    ex_score_reducer *reducer;
+    ex_error error;
+    assert_ok(ex_score_reducer_open(&reducer, &error), &error);
+    int n_cases = 0;
+    json_error_t json_error;
+    json_t *json;
+    while ((json = json_loadf(file, JSON_DISABLE_EOF_CHECK, &json_error))) {
+        check_case(json, reducer);
+        json_decref(json);
+        n_cases++;
+    }
+    assert_int_equal(n_cases, 180);
+    ex_score_reducer_close(reducer);
+    fclose(file);
+}
+
+/* ---- metrics --------------------------------------------------------------------------------------------------- */
+
+static void check_entropy(const double *probabilities, size_t n, double entropy, double varentropy) {
+    float *logits = malloc(n * sizeof *logits);
+    assert_non_null(logits);
+    for (size_t i = 0; i < n; i++) logits[i] = (float)log(probabilities[i]) + 3;
+    double h, v;
+    ex_error error;
+    assert_ok(ex_measure_logits(logits, n, &h, &v, &error), &error);
+    if (!is_close(h, entropy, 2e-6) || !is_close(v, varentropy, 2e-6))
+        fail_msg("%zu values: %.10g %.10g, expected %.10g %.10g", n, h, v, entropy, varentropy);
+    free(logits);
+}
+
+static void test_known_entropies(void **state) {
+    (void)state;
+    static double plateau[39999];
+    for (size_t i = 1; i < 39999; i++) plateau[i] = 0.4 / 39998;
+    plateau[0] = 0.6;
+    check_entropy((double[]){0.5, 0.5}, 2, 1, 0);
+    check_entropy((double[]){.125, .125, .125, .125, .125, .125, .125, .125}, 8, 3, 0);
+    check_entropy((double[]){0.9, 0.1}, 2, 0.4689955936, 0.9043582063);
+    check_entropy((double[]){0.9, 0.1, 0, 0}, 4, 0.4689955936, 0.9043582063); /* log 0 is a logit of -infinity */
+    check_entropy(plateau, 39999, 7.086007, 60.465484);
+    check_entropy((double[]){1}, 1, 0, 0);
+}
+
+static void expect_bad_logits(const float *logits, size_t n, size_t position) {
+    double entropy, varentropy;
+    ex_error error = {0};
+    assert_int_equal(ex_measure_logits(logits, n, &entropy, &varentropy, &error), EX_ERROR_NUMBER);
+    assert_int_equal(error.position, position);
+    ex_sampler *sampler = open_sampler(NULL, (int32_t)n);
+    ex_choice choice;
+    ex_random_key key = {1, 0, 0};
+    assert_int_equal(ex_sampler_step(sampler, logits, NULL, key, &choice, &error), EX_ERROR_NUMBER);
+    ex_decision decision = {.strategy = EX_STRATEGY_PLAIN, .temperature = 1, .top_p = 1};
+    assert_int_equal(ex_sampler_distribution(sampler, logits, &choice.metrics, &decision, &choice.distribution, &error),
+                     EX_ERROR_NUMBER);
+    ex_sampler_close(sampler);
+}
+
+static void test_numbers_that_are_none(void **state) {
+    (void)state;
+    expect_bad_logits((float[]){0, 1, NAN, 2}, 4, 2);
+    expect_bad_logits((float[]){NAN, 1, 2}, 3, 0);
+    expect_bad_logits((float[]){0, INFINITY, 2}, 3, 1);
+    expect_bad_logits((float[]){-INFINITY, -INFINITY}, 2, 0);
+    double h, v;
+    assert_int_equal(ex_measure_logits(NULL, 0, &h, &v, NULL), EX_ERROR_ARGUMENT);
+    ex_score_reducer *reducer;
+    const ex_attention *attention;
+    ex_error error = {0};
+    assert_ok(ex_score_reducer_open(&reducer, &error), &error);
+    float scores[] = {0, 1, 2, NAN}, masked[] = {0, 1, -INFINITY, -INFINITY};
+    assert_int_equal(ex_score_reduce(reducer, scores, 1, 2, 2, &attention, &error), EX_ERROR_NUMBER);
+    assert_int_equal(error.position, 3);
+    assert_int_equal(ex_score_reduce(reducer, masked, 2, 1, 2, &attention, &error), EX_ERROR_NUMBER);
+    assert_non_null(strstr(error.message, "layer 1, head 0"));
+    assert_int_equal(ex_score_reduce(reducer, scores, 0, 2, 2, &attention, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_score_reduce(reducer, scores, INT32_MAX, INT32_MAX, INT32_MAX, &attention, &error),
+                     EX_ERROR_MEMORY);
+    ex_score_reducer_close(reducer);
+}
+
+static void test_masked_positions_do_not_count(void **state) {
+    (void)state;
+    /* Layer 0 sees four positions, layer 1 only the last two. */
+    float scores[] = {1, -2, 0.5f, 3, 0, 0, 0, 0, -INFINITY, -INFINITY, 2, -1, -INFINITY, -INFINITY, 4, 4};
+    float first[] = {1, -2, 0.5f, 3, 0, 0, 0, 0}, second[] = {2, -1, 4, 4};
+    ex_score_reducer *reducer;
+    const ex_attention *attention;
+    ex_error error;
+    ex_metrics both = {0}, one = {0}, two = {0};
+    assert_ok(ex_score_reducer_open(&reducer, &error), &error);
+    assert_ok(ex_score_reduce(reducer, first, 1, 2, 4, &attention, &error), &error);
+    ex_measure_attention(attention, EX_SCOPE_ALL, &one);
+    assert_ok(ex_score_reduce(reducer, second, 1, 2, 2, &attention, &error), &error);
+    ex_measure_attention(attention, EX_SCOPE_ALL, &two);
+    assert_ok(ex_score_reduce(reducer, scores, 2, 2, 4, &attention, &error), &error);
+    assert_int_equal(attention->n_positions[0], 4);
+    assert_int_equal(attention->n_positions[1], 2);
+    assert_true(is_close(attention->head_maximum[3], 0.5, 1e-12));
+    ex_measure_attention(attention, EX_SCOPE_ALL, &both);
+    assert_true(is_close(both.attn_entropy, (one.attn_entropy + two.attn_entropy) / 2, 1e-12));
+    assert_true(is_close(both.attn_varentropy, (one.attn_varentropy + two.attn_varentropy) / 2, 1e-12));
+    assert_true(is_close(both.head_consensus, (one.head_consensus + two.head_consensus) / 2, 1e-12));
+    assert_true(is_close(both.agreement, (4 * one.agreement + 2 * two.agreement) / 6, 1e-12));
+    assert_true(is_close(both.interaction_strength, (6.5 + 11) / 12, 1e-12)); /* sum of |score| over (8 + 4) places */
+    ex_measure_attention(attention, EX_SCOPE_LAST, &both);
+    assert_true(is_close(both.interaction_strength, two.interaction_strength, 1e-12));
+    ex_measure_attention(NULL, EX_SCOPE_ALL, &both);
+    assert_true(both.attn_entropy == 0 && both.agreement == 0 && both.head_consensus == 1);
+    ex_score_reducer_close(reducer);
+}
+
+static void test_degenerate_attention(void **state) {
+    (void)state;
+    ex_score_reducer *reducer;
+    const ex_attention *attention;
+    ex_error error;
+    ex_metrics metrics;
+    assert_ok(ex_score_reducer_open(&reducer, &error), &error);
+    assert_ok(ex_score_reduce(reducer, (float[]){-7, 2, 3, 4}, 2, 2, 1, &attention, &error), &error); /* one position */
+    ex_measure_attention(attention, EX_SCOPE_ALL, &metrics);
+    assert_true(metrics.attn_entropy == 0 && metrics.attn_varentropy == 0 && metrics.agreement == 0);
+    assert_true(metrics.head_consensus == 1 && metrics.interaction_strength == 4);
+    /* Heads that look at different places: as far apart as two heads can be. */
+    assert_ok(ex_score_reduce(reducer, (float[]){0, -INFINITY, -INFINITY, 0}, 1, 2, 2, &attention, &error), &error);
+    ex_measure_attention(attention, EX_SCOPE_ALL, &metrics);
+    assert_true(metrics.agreement == 0.5 && metrics.head_consensus == 0.5);
+    ex_score_reducer_close(reducer);
+}
+
+/* ---- decisions ------------------------------------------------------------------------------------------------- */
+
+static ex_decision decide(const ex_policy *policy, double entropy, double varentropy) {
+    ex_metrics metrics = {.logits_entropy = entropy, .logits_varentropy = varentropy, .head_consensus = 1};
+    ex_decision decision;
+    ex_decide(policy, &metrics, false, &decision);
+    return decision;
+}
+
+static void test_examples_of_the_document(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.temperature = 1;
+    assert_int_equal(decide(&policy, 0.05, 0.02).strategy, EX_STRATEGY_GREEDY);
+    assert_int_equal(decide(&policy, 3.5, 0.08).strategy, EX_STRATEGY_CLARIFY);
+    ex_decision decision;
+    ex_metrics detective = {.logits_entropy = 2.1, .logits_varentropy = 5.5, .interaction_strength = 0.8};
+    ex_decide(&policy, &detective, false, &decision);
+    assert_int_equal(decision.strategy, EX_STRATEGY_EXPLORE);
+    assert_true(is_close(decision.temperature, 1.44, 1e-12));
+    ex_metrics quantum = {.logits_entropy = 5.5, .logits_varentropy = 5.2, .attn_varentropy = 0.9};
+    ex_decide(&policy, &quantum, false, &decision);
+    assert_int_equal(decision.strategy, EX_STRATEGY_HIGH_UNCERTAINTY);
+    assert_true(is_close(decision.temperature, 2.45, 1e-12));
+}
+
+static void test_boundaries(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    assert_int_equal(decide(&policy, 0.1, 0.05).strategy, EX_STRATEGY_ADAPTIVE);
+    assert_int_equal(decide(&policy, 0.05, 0.1).strategy, EX_STRATEGY_ADAPTIVE);
+    assert_int_equal(decide(&policy, 3.0, 0.05).strategy, EX_STRATEGY_ADAPTIVE);
+    assert_int_equal(decide(&policy, 4.99, 5.0).strategy, EX_STRATEGY_ADAPTIVE);
+    assert_int_equal(decide(&policy, 4.99, 5.01).strategy, EX_STRATEGY_EXPLORE);
+    assert_int_equal(decide(&policy, 5.0, 5.01).strategy, EX_STRATEGY_HIGH_UNCERTAINTY);
+    policy = preset("entropix-2024-10");
+    assert_int_equal(decide(&policy, 4.0, 0.05).strategy, EX_STRATEGY_ADAPTIVE);
+    assert_int_equal(decide(&policy, 4.0, 6.0).strategy, EX_STRATEGY_EXPLORE);
+    assert_int_equal(decide(&policy, 5.0, 6.0).strategy, EX_STRATEGY_HIGH_UNCERTAINTY);
+    policy = preset("plain");
+    assert_int_equal(decide(&policy, 0, 0).strategy, EX_STRATEGY_PLAIN);
+    assert_true(decide(&policy, 0, 0).temperature == policy.temperature);
+    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
+        assert_true(strlen(ex_strategy_name((ex_strategy)i)) > 0);
+        assert_true(strlen(ex_strategy_condition((ex_strategy)i)) > 0);
+    }
+}
+
+static void expect_margin(const ex_policy *policy, double entropy, double varentropy, const char *metric,
+                          double margin) {
+    ex_decision decision = decide(policy, entropy, varentropy);
+    assert_string_equal(decision.margin_metric, metric);
+    assert_true(is_close(decision.margin, margin, 1e-12));
+}
+
+static void test_margins(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    expect_margin(&policy, 0.02, 0.05, "logits_varentropy", 0.05);
+    expect_margin(&policy, 0.09, 0.05, "logits_entropy", 0.01);
+    expect_margin(&policy, 3.02, 0.05, "logits_entropy", 0.02);
+    expect_margin(&policy, 4.5, 6, "logits_entropy", 0.5);
+    expect_margin(&policy, 5.5, 5.2, "logits_varentropy", 0.2);
+    expect_margin(&policy, 2.0, 4.5, "logits_varentropy", 0.5); /* adaptive; explore lacks 0.5 bits^2 */
+    expect_margin(&policy, 2.8, 0.5, "logits_varentropy", 0.4); /* clarify lacks 0.2 and 0.4: the larger decides */
+    expect_margin(&policy, 2.4, 0.05, "logits_entropy", 0.6);   /* clarify lacks 0.6 bits */
+    expect_margin(&policy, 0.3, 0.12, "logits_entropy", 0.2);   /* greedy lacks 0.2 and 0.02 */
+    policy.varentropy = EX_VARENTROPY_SEQUENCE;
+    ex_metrics metrics = {.logits_entropy = 2, .logits_varentropy = 0, .sequence_varentropy = 5.25};
+    ex_decision decision;
+    ex_decide(&policy, &metrics, false, &decision);
+    assert_int_equal(decision.strategy, EX_STRATEGY_EXPLORE);
+    assert_string_equal(decision.margin_metric, "sequence_varentropy");
+    assert_true(is_close(decision.margin, 0.25, 1e-12));
+    policy = preset("plain");
+    expect_margin(&policy, 2, 2, "", 0);
+}
+
+static void test_temperature_zero_takes_the_likeliest(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.temperature = 0;
+    double places[][2] = {{0, 0}, {2, 2}, {2, 6}, {6, 6}};
+    for (size_t i = 0; i < 4; i++) {
+        ex_decision decision = decide(&policy, places[i][0], places[i][1]);
+        assert_true(decision.temperature == 0 && decision.top_p == 1 && decision.top_k == 1 && decision.min_p == 0);
+    }
+    ex_sampler *sampler = open_sampler(&policy, 5);
+    ex_choice choice;
+    ex_error error;
+    float logits[] = {1, 3, -INFINITY, 3, 2};
+    assert_ok(ex_sampler_step(sampler, logits, NULL, (ex_random_key){1, 2, 3}, &choice, &error), &error);
+    assert_int_equal(choice.distribution.count, 1);
+    assert_int_equal(choice.draw.token, 1); /* lowest id on a tie */
+    assert_true(choice.distribution.candidates[0].probability == 1);
+    assert_true(choice.distribution.candidates[0].log_probability < 0);
+    ex_sampler_close(sampler);
+}
+
+static void test_no_limit_stays_no_limit(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.top_k = 0;
+    assert_int_equal(decide(&policy, 2, 2).top_k, 0);
+    assert_int_equal(decide(&policy, 2, 6).top_k, 0);
+    assert_int_equal(decide(&policy, 6, 6).top_k, 0);
+}
+
+/* ---- distributions against a naive implementation ---------------------------------------------------------------- */
+
+typedef struct naive_token {
+    double probability;
+    float logit;
+    int32_t token;
+} naive_token;
+
+static int likelier_first(const void *a, const void *b) {
+    const naive_token *x = a, *y = b;
+    if (x->logit != y->logit) return x->logit > y->logit ? -1 : 1;
+    return x->token < y->token ? -1 : 1;
+}
+
+static void normalise(naive_token *tokens, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += tokens[i].probability;
+    for (size_t i = 0; i < n; i++) tokens[i].probability /= sum;
+}
+
+/* The filters in the words of the specification: everything in double precision, everything sorted. */
+static size_t naive_filter(const float *logits, size_t n, const ex_decision *decision, naive_token *tokens) {
+    double maximum = -INFINITY;
+    for (size_t i = 0; i < n; i++) maximum = fmax(maximum, (double)logits[i]);
+    for (size_t i = 0; i < n; i++)
+        tokens[i] = (naive_token){exp(((double)logits[i] - maximum) / decision->temperature), logits[i], (int32_t)i};
+    normalise(tokens, n);
+    qsort(tokens, n, sizeof *tokens, likelier_first);
+    size_t kept = 0;
+    while (kept < n && tokens[kept].probability > 0 &&
+           tokens[kept].probability >= decision->min_p * tokens[0].probability)
+        kept++;
+    if (decision->top_k > 0 && kept > (size_t)decision->top_k) kept = (size_t)decision->top_k;
+    normalise(tokens, kept);
+    double before = 0;
+    size_t nucleus = 0;
+    while (nucleus < kept && before <= decision->top_p) before += tokens[nucleus++].probability;
+    normalise(tokens, nucleus);
+    return nucleus;
+}
+
+static void random_logits(uint64_t *random, float *logits, size_t n) {
+    double spread = random_between(random, 0.1, 8), step = random_between(random, 0, 1) < 0.3 ? 0.25 : 0;
+    for (size_t i = 0; i < n; i++) {
+        double value = 0;
+        for (int j = 0; j < 4; j++) value += random_between(random, -spread, spread);
+        if (step > 0) value = round(value / step) * step; /* many ties */
+        logits[i] = random_between(random, 0, 1) < 0.05 ? -INFINITY : (float)value;
+    }
+    logits[n / 2] = 1; /* something is finite */
+}
+
+static ex_decision random_decision(uint64_t *random, size_t n) {
+    ex_decision decision = {.strategy = EX_STRATEGY_PLAIN,
+                            .temperature = random_between(random, 0.05, 3),
+                            .top_p = random_between(random, 0, 1),
+                            .min_p = random_between(random, 0, 0.3)};
+    decision.top_k = (int32_t)random_between(random, 0, (double)n * 1.5);
+    if (random_between(random, 0, 1) < 0.5) decision.top_k = (int32_t)random_between(random, 0, 40);
+    if (random_between(random, 0, 1) < 0.3) decision.top_p = 1;
+    if (random_between(random, 0, 1) < 0.3) decision.min_p = 0;
+    if (random_between(random, 0, 1) < 0.2) decision.min_p = 1;
+    return decision;
+}
+
+static void check_against_naive(const ex_distribution *distribution, const naive_token *expected, size_t count) {
+    assert_int_equal(distribution->count, count);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ex_candidate *candidate = &distribution->candidates[i];
+        assert_int_equal(candidate->token, expected[i].token);
+        assert_true(fabs(candidate->probability - expected[i].probability) < 1e-11);
+        if (i > 0) assert_true(candidate->probability <= candidate[-1].probability);
+        sum += candidate->probability;
+    }
+    assert_true(fabs(sum - 1) < 1e-9);
+}
+
+static void test_filters_against_naive(void **state) {
+    (void)state;
+    uint64_t random = 2024;
+    size_t sizes[] = {1, 2, 7, 100, 1023, 1024, 1025, 5000};
+    static float logits[5000];
+    static naive_token expected[5000];
+    ex_metrics metrics = {0};
+    for (int round = 0; round < 1200; round++) {
+        size_t n = sizes[round % 8];
+        random_logits(&random, logits, n);
+        ex_decision decision = random_decision(&random, n);
+        ex_sampler *sampler = open_sampler(NULL, (int32_t)n);
+        ex_distribution distribution;
+        ex_error error;
+        assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
+        check_against_naive(&distribution, expected, naive_filter(logits, n, &decision, expected));
+        ex_sampler_close(sampler);
+    }
+}
+
+static void test_top_p_keeps_the_token_that_crosses(void **state) {
+    (void)state;
+    double p[] = {.4, .2, .15, .1, .1, .05};
+    float logits[6];
+    for (size_t i = 0; i < 6; i++) logits[i] = (float)log(p[i]);
+    ex_sampler *sampler = open_sampler(NULL, 6);
+    ex_decision decision = {.strategy = EX_STRATEGY_PLAIN, .temperature = 1, .top_p = 0.5, .top_k = 27};
+    ex_metrics metrics = {0};
+    ex_distribution distribution;
+    ex_error error;
+    assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
+    assert_int_equal(distribution.count, 2); /* the likeliest stay: the original program dropped them */
+    assert_int_equal(distribution.candidates[0].token, 0);
+    assert_int_equal(distribution.candidates[1].token, 1);
+    assert_true(is_close(distribution.candidates[0].probability, 2.0 / 3, 1e-6));
+    decision.top_p = 0;
+    assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
+    assert_int_equal(distribution.count, 1);
+    ex_decision bad[] = {{.temperature = -1, .top_p = 1},
+                         {.temperature = NAN, .top_p = 1},
+                         {.temperature = 1, .top_p = 2},
+                         {.temperature = 1, .top_p = 1, .min_p = -1},
+                         {.temperature = 1, .top_p = 1, .top_k = -1}};
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(ex_sampler_distribution(sampler, logits, &metrics, &bad[i], &distribution, &error),
+                         EX_ERROR_ARGUMENT);
+    ex_sampler_close(sampler);
+}
+
+/* ---- draws ----------------------------------------------------------------------------------------------------- */
+
+enum { N_DRAWS = 20000 };
+
+/* Upper 0.1 % points of chi-square, Wilson and Hilferty's approximation. */
+static double chi_square_limit(size_t degrees) {
+    double d = (double)degrees, z = 3.0902;
+    double root = 1 - 2 / (9 * d) + z * sqrt(2 / (9 * d));
+    return d * root * root * root;
+}
+
+/* Draws at N_DRAWS positions and compares with `expected` (by index in the distribution). Cells that expect less than
+ * five are put together. */
+static void check_draws(ex_sampler *sampler, const ex_distribution *distribution, const ex_decision *decision,
+                        const double *expected, uint64_t seed) {
+    size_t *counts = calloc(distribution->count, sizeof *counts);
+    assert_non_null(counts);
+    for (uint32_t position = 0; position < N_DRAWS; position++) {
+        ex_draw draw;
+        ex_sampler_draw(sampler, distribution, decision, (ex_random_key){seed, 0, position}, &draw);
+        size_t i = 0;
+        while (i < distribution->count && distribution->candidates[i].token != draw.token) i++;
+        assert_true(i < distribution->count);
+        counts[i]++;
+    }
+    double chi_square = 0, rest_count = 0, rest_expected = 0;
+    size_t cells = 0;
+    for (size_t i = 0; i < distribution->count; i++) {
+        double count = (double)counts[i], wanted = expected[i] * N_DRAWS;
+        if (wanted < 5) {
+            rest_count += count;
+            rest_expected += wanted;
+            continue;
+        }
+        chi_square += (count - wanted) * (count - wanted) / wanted;
+        cells++;
+    }
+    if (rest_expected >= 5) {
+        chi_square += (rest_count - rest_expected) * (rest_count - rest_expected) / rest_expected;
+        cells++;
+    } else {
+        assert_true(rest_count < 30);
+    }
+    assert_true(cells >= 3);
+    if (chi_square >= chi_square_limit(cells - 1))
+        fail_msg("seed %d: chi-square %.2f over %zu cells, the limit is %.2f", (int)seed, chi_square, cells,
+                 chi_square_limit(cells - 1));
+    free(counts);
+}
+
+/* A row of 300 logits: a head of ten and a long tail. */
+static void head_and_tail(float *logits) {
+    uint64_t random = 7;
+    for (size_t i = 0; i < 300; i++) logits[i] = (float)random_between(&random, -4, 1) + (i % 30 == 3 ? 4.0f : 0.0f);
+}
+
+static void test_draws_follow_the_distribution(void **state) {
+    (void)state;
+    float logits[300];
+    head_and_tail(logits);
+    ex_policy policy = preset(NULL);
+    ex_sampler *sampler = open_sampler(&policy, 300);
+    ex_metrics metrics = {.logits_entropy = 4, .logits_varentropy = 6, .interaction_strength = 0.5, .attn_entropy = 1};
+    ex_error error;
+    for (int i = 0; i < 3; i++) {
+        static const ex_strategy wanted[] = {EX_STRATEGY_EXPLORE, EX_STRATEGY_HIGH_UNCERTAINTY, EX_STRATEGY_PLAIN};
+        policy.strategies = i < 2;
+        metrics.logits_entropy = i == 0 ? 4 : 6;
+        ex_decision decision;
+        ex_decide(&policy, &metrics, false, &decision);
+        assert_int_equal(decision.strategy, wanted[i]);
+        ex_distribution distribution;
+        assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
+        double probabilities[300];
+        for (size_t j = 0; j < distribution.count; j++) probabilities[j] = distribution.candidates[j].probability;
+        for (uint64_t seed = 1; seed <= 3; seed++) check_draws(sampler, &distribution, &decision, probabilities, seed);
+    }
+    ex_sampler_close(sampler);
+}
+
+/* The best of n draws is candidate i when none is better and not all are worse. Candidates of equal score count as the
+ * lowest id, which stands first among them. */
+static void best_of(const ex_distribution *distribution, double n, double *out) {
+    double before = 0;
+    for (size_t i = 0; i < distribution->count; i++) {
+        double after = before + distribution->candidates[i].probability;
+        out[i] = pow(fmax(0, 1 - before), n) - pow(fmax(0, 1 - after), n);
+        before = after;
+    }
+}
+
+static void test_adaptive_is_the_best_of_n(void **state) {
+    (void)state;
+    float logits[300];
+    head_and_tail(logits);
+    logits[3] = logits[33]; /* a tie among the likeliest */
+    int32_t candidates[] = {1, 2, 5, 12};
+    for (size_t i = 0; i < 4; i++) {
+        ex_policy policy = preset(NULL);
+        policy.candidates = candidates[i];
+        ex_sampler *sampler = open_sampler(&policy, 300);
+        ex_metrics metrics = {.logits_entropy = 4, .logits_varentropy = 4.5, .interaction_strength = 0.5};
+        ex_decision decision;
+        ex_distribution distribution;
+        ex_error error;
+        ex_decide(&policy, &metrics, false, &decision);
+        assert_int_equal(decision.strategy, EX_STRATEGY_ADAPTIVE);
+        assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
+        double expected[300];
+        best_of(&distribution, candidates[i], expected);
+        for (uint64_t seed = 1; seed <= 2; seed++) check_draws(sampler, &distribution, &decision, expected, seed);
+        ex_draw draw;
+        ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){1, 0, 0}, &draw);
+        assert_int_equal(draw.n_draws, candidates[i]);
+        ex_sampler_close(sampler);
+    }
+    ex_candidate three[] = {{0, .5, 0, -1}, {1, .3, 0, -2}, {2, .2, 0, -3}};
+    ex_distribution distribution = {three, 3};
+    double expected[3];
+    best_of(&distribution, 5, expected);
+    assert_true(is_close(expected[0], .96875, 1e-9) && is_close(expected[1], .03093, 1e-9));
+}
+
+static void test_draws_depend_on_the_key_alone(void **state) {
+    (void)state;
+    ex_candidate ten[10];
+    for (int i = 0; i < 10; i++) ten[i] = (ex_candidate){.token = i, .probability = 0.1, .score = -i};
+    ex_distribution distribution = {ten, 10}, empty = {ten, 0};
+    ex_decision decision = {.strategy = EX_STRATEGY_ADAPTIVE};
+    ex_sampler *sampler = open_sampler(NULL, 10);
+    ex_draw a, b;
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7}, &a);
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 7, 7}, &b);
+    assert_true(a.uniform[0] != b.uniform[0]);
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7}, &b);
+    assert_int_equal(a.n_draws, 12);
+    assert_memory_equal(a.uniform, b.uniform, 12 * sizeof *a.uniform);
+    assert_memory_equal(a.drawn, b.drawn, 12 * sizeof *a.drawn);
+    for (int i = 0; i < a.n_draws; i++) {
+        assert_true(a.token <= a.drawn[i]);
+        assert_int_equal(a.drawn[i], (int)(a.uniform[i] * 10));
+    }
+    ex_sampler_draw(sampler, &empty, &decision, (ex_random_key){5, 6, 7}, &a);
+    assert_int_equal(a.token, EX_TOKEN_NONE);
+    assert_int_equal(a.n_draws, 0);
+    ex_sampler_close(sampler);
+}
+
+/* ---- a whole answer -------------------------------------------------------------------------------------------- */
+
+static ex_choice step(ex_sampler *sampler, const float *logits, uint32_t position) {
+    ex_choice choice;
+    ex_error error;
+    assert_ok(ex_sampler_step(sampler, logits, NULL, (ex_random_key){3, 0, position}, &choice, &error), &error);
+    return choice;
+}
+
+/* 64 equal logits: entropy 6, varentropy 0, the place of the clarification. */
+static const float doubtful[64];
+
+static void test_clarification(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.clarify_cooldown = 3;
+    policy.clarify_limit = 2;
+    ex_sampler *sampler = open_sampler(&policy, 64);
+    ex_error error;
+    uint32_t position = 0;
+    assert_int_equal(step(sampler, doubtful, position).decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE); /* no text */
+    int32_t tokens[] = {9, 10};
+    assert_ok(ex_sampler_set_clarification(sampler, tokens, 2, &error), &error);
+    for (int insertion = 0; insertion < 2; insertion++) {
+        ex_choice choice = step(sampler, doubtful, position);
+        assert_int_equal(choice.decision.strategy, EX_STRATEGY_CLARIFY);
+        assert_int_equal(choice.draw.token, EX_TOKEN_NONE);
+        assert_int_equal(choice.distribution.count, 0);
+        for (int i = 0; i < 2; i++) ex_sampler_accept(sampler, tokens[i], true);
+        for (int i = 0; i < 3; i++) { /* cooldown */
+            choice = step(sampler, doubtful, ++position);
+            assert_int_equal(choice.decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE);
+            assert_true(choice.draw.token >= 0);
+            ex_sampler_accept(sampler, 1, false);
+        }
+    }
+    assert_int_equal(step(sampler, doubtful, position).decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE); /* limit */
+    ex_sampler_reset(sampler);
+    ex_sampler_accept(sampler, 9, false);
+    assert_int_equal(step(sampler, doubtful, position).decision.strategy, EX_STRATEGY_CLARIFY);
+    ex_sampler_accept(sampler, 10, false); /* the model wrote it itself */
+    assert_int_equal(step(sampler, doubtful, position).decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE);
+    for (int i = 0; i < 100; i++) ex_sampler_accept(sampler, 1, false); /* more than the sampler remembers */
+    assert_int_equal(step(sampler, doubtful, position).decision.strategy, EX_STRATEGY_CLARIFY);
+    ex_sampler_close(sampler);
+}
+
+static void test_clarification_arguments(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.clarify_token = 63;
+    ex_sampler *sampler = open_sampler(&policy, 64);
+    ex_error error;
+    size_t count;
+    assert_int_equal(ex_sampler_clarification(sampler, &count)[0], 63);
+    assert_int_equal(count, 1);
+    int32_t outside[] = {64}, many[65] = {0};
+    assert_int_equal(ex_sampler_set_clarification(sampler, outside, 1, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_sampler_set_clarification(sampler, many, 65, &error), EX_ERROR_ARGUMENT);
+    assert_ok(ex_sampler_set_clarification(sampler, many, 64, &error), &error);
+    for (int i = 0; i < 64; i++) ex_sampler_accept(sampler, 0, false);
+    assert_int_equal(step(sampler, doubtful, 0).decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE);
+    ex_sampler_close(sampler);
+    policy.clarify_token = 64;
+    assert_int_equal(ex_sampler_open(&sampler, &policy, 64, &error), EX_ERROR_ARGUMENT);
+    assert_null(sampler);
+    assert_int_equal(ex_sampler_open(&sampler, NULL, 0, &error), EX_ERROR_ARGUMENT);
+    policy = preset(NULL);
+    policy.top_p = NAN;
+    assert_int_equal(ex_sampler_open(&sampler, &policy, 64, &error), EX_ERROR_ARGUMENT);
+    ex_sampler_close(NULL);
+}
+
+static double population_variance(const double *values, size_t n) {
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) mean += values[i] / (double)n;
+    for (size_t i = 0; i < n; i++) squares += (values[i] - mean) * (values[i] - mean) / (double)n;
+    return squares;
+}
+
+static void test_sequence_varentropy(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    policy.sequence_window = 5;
+    ex_sampler *sampler = open_sampler(&policy, 64);
+    double entropies[40];
+    uint64_t random = 3;
+    for (uint32_t i = 0; i < 40; i++) {
+        float logits[64];
+        double spread = random_between(&random, 0, 6);
+        for (int j = 0; j < 64; j++) logits[j] = (float)random_between(&random, 0, spread);
+        step(sampler, doubtful, i); /* asked, but never accepted: must leave no trace */
+        ex_choice choice = step(sampler, logits, i);
+        entropies[i] = choice.metrics.logits_entropy;
+        size_t window = i < 5 ? i + 1 : 5;
+        assert_true(is_close(choice.metrics.sequence_varentropy, population_variance(entropies, i + 1), 1e-12));
+        assert_true(is_close(choice.metrics.sequence_varentropy_window,
+                             population_variance(entropies + i + 1 - window, window), 1e-12));
+        ex_sampler_accept(sampler, 1, false);
+    }
+    ex_sampler_reset(sampler);
+    ex_choice choice = step(sampler, doubtful, 0);
+    assert_true(choice.metrics.sequence_varentropy == 0 && choice.metrics.sequence_varentropy_window == 0);
+    ex_sampler_close(sampler);
+}
+
+static void test_one_token_vocabulary(void **state) {
+    (void)state;
+    static const char *const names[] = {"entropixplained", "entropix-2024-10", "plain"};
+    for (size_t i = 0; i < 3; i++) {
+        ex_policy policy = preset(names[i]);
+        ex_sampler *sampler = open_sampler(&policy, 1);
+        ex_choice choice = step(sampler, (float[]){-3}, 0);
+        assert_int_equal(choice.draw.token, 0);
+        assert_true(choice.distribution.candidates[0].probability == 1);
+        assert_true(choice.distribution.candidates[0].log_probability == 0);
+        ex_sampler_close(sampler);
+    }
+}
+
+static void test_step_equals_its_stages(void **state) {
+    (void)state;
+    uint64_t random = 11;
+    static float logits[2000];
+    ex_policy policy = preset(NULL);
+    ex_sampler *sampler = open_sampler(&policy, 2000), *other = open_sampler(&policy, 2000);
+    for (uint32_t i = 0; i < 60; i++) {
+        random_logits(&random, logits, 2000);
+        ex_choice choice = step(sampler, logits, i);
+        ex_decision decision;
+        ex_distribution distribution;
+        ex_draw draw;
+        ex_error error;
+        ex_decide(&policy, &choice.metrics, true, &decision);
+        assert_int_equal(decision.strategy, choice.decision.strategy);
+        assert_ok(ex_sampler_distribution(other, logits, &choice.metrics, &decision, &distribution, &error), &error);
+        ex_sampler_draw(other, &distribution, &decision, (ex_random_key){3, 0, i}, &draw);
+        assert_int_equal(draw.token, choice.draw.token);
+        assert_int_equal(distribution.count, choice.distribution.count);
+        ex_sampler_accept(sampler, choice.draw.token, false);
+    }
+    ex_sampler_close(sampler);
+    ex_sampler_close(other);
+}
+
+static void test_a_step_allocates_nothing(void **state) {
+    (void)state;
+    uint64_t random = 5;
+    static float logits[20000];
+    double entropy[] = {1, 2}, strength[] = {1, 1}, maximum[] = {0.5, 0.5}, deviation[] = {0.01};
+    int32_t positions[] = {8};
+    ex_attention attention = {1, 2, positions, entropy, maximum, strength, deviation};
+    ex_policy policy = preset(NULL);
+    policy.top_k = 0; /* the way with the most candidates */
+    policy.min_p = 0;
+    ex_sampler *sampler = open_sampler(&policy, 20000);
+    ex_choice choice;
+    ex_error error;
+    for (uint32_t i = 0; i < 20; i++) {
+        random_logits(&random, logits, 20000);
+        size_t before = n_allocations;
+        ex_code code = ex_sampler_step(sampler, logits, &attention, (ex_random_key){3, 0, i}, &choice, &error);
+        ex_sampler_accept(sampler, 1, false);
+        size_t after = n_allocations;
+        assert_ok(code, &error);
+        assert_int_equal(after, before);
+    }
+    ex_sampler_close(sampler);
+    size_t before = n_allocations;
+    sampler = open_sampler(&policy, 16);
+    assert_true(n_allocations > before); /* the counter counts */
+    ex_sampler_close(sampler);
+}
+
+static void test_attention_that_is_no_number(void **state) {
+    (void)state;
+    double entropy[] = {1, NAN}, strength[] = {1, 1}, maximum[] = {0.5, 0.5}, deviation[] = {0.01};
+    int32_t positions[] = {8};
+    ex_attention attention = {1, 2, positions, entropy, maximum, strength, deviation};
+    ex_sampler *sampler = open_sampler(NULL, 64);
+    ex_choice choice;
+    ex_error error;
+    assert_int_equal(ex_sampler_step(sampler, doubtful, &attention, (ex_random_key){3, 0, 0}, &choice, &error),
+                     EX_ERROR_NUMBER);
+    ex_sampler_close(sampler);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_cases),
+        cmocka_unit_test(test_known_entropies),
+        cmocka_unit_test(test_numbers_that_are_none),
+        cmocka_unit_test(test_masked_positions_do_not_count),
+        cmocka_unit_test(test_degenerate_attention),
+        cmocka_unit_test(test_examples_of_the_document),
+        cmocka_unit_test(test_boundaries),
+        cmocka_unit_test(test_margins),
+        cmocka_unit_test(test_temperature_zero_takes_the_likeliest),
+        cmocka_unit_test(test_no_limit_stays_no_limit),
+        cmocka_unit_test(test_filters_against_naive),
+        cmocka_unit_test(test_top_p_keeps_the_token_that_crosses),
+        cmocka_unit_test(test_draws_follow_the_distribution),
+        cmocka_unit_test(test_adaptive_is_the_best_of_n),
+        cmocka_unit_test(test_draws_depend_on_the_key_alone),
+        cmocka_unit_test(test_clarification),
+        cmocka_unit_test(test_clarification_arguments),
+        cmocka_unit_test(test_sequence_varentropy),
+        cmocka_unit_test(test_one_token_vocabulary),
+        cmocka_unit_test(test_step_equals_its_stages),
+        cmocka_unit_test(test_a_step_allocates_nothing),
+        cmocka_unit_test(test_attention_that_is_no_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
