@@ -1,1 +1,0 @@
-typedef int ex_room_is_empty;

@@ -1,0 +1,233 @@
+/* tokenizer.c - the public tokenizer: which kind a file asks for, special tokens, and the way back to text. */
+#include "text/tokenizer.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "text/keys.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- kinds ---- */
+
+typedef struct ordinary_text {
+    const char *text;
+    size_t length;
+    uint64_t offset; /* in the caller's text */
+    bool begins;     /* nothing or a special token is before it */
+} ordinary_text;
+
+struct ex_tokenizer_kind {
+    const char *model; /* value of tokenizer.ggml.model */
+    ex_text_form form;
+    bool add_beginning; /* unless the file says otherwise */
+    ex_code (*open)(ex_tokenizer *tokenizer, const ex_file *file, ex_error *error);
+    void (*close)(ex_tokenizer *tokenizer);
+    ex_code (*run)(const ex_tokenizer *tokenizer, const ordinary_text *ordinary, ex_merger *merger, ex_token_list *out,
+                   ex_error *error);
+};
+
+static ex_code open_bpe(ex_tokenizer *tokenizer, const ex_file *file, ex_error *error) {
+    ex_code code = ex_bpe_open(&tokenizer->bpe, &tokenizer->vocabulary, file, error);
+    if (code == EX_OK) tokenizer->add_beginning = (tokenizer->bpe.pre->flags & EX_PRE_ADD_BEGINNING) != 0;
+    return code;
+}
+
+static void close_bpe(ex_tokenizer *tokenizer) { ex_bpe_close(&tokenizer->bpe); }
+
+static ex_code run_bpe(const ex_tokenizer *tokenizer, const ordinary_text *ordinary, ex_merger *merger,
+                       ex_token_list *out, ex_error *error) {
+    return ex_bpe_run(&tokenizer->bpe, ordinary->text, ordinary->length, ordinary->offset, merger, out, error);
+}
+
+static ex_code open_sentencepiece(ex_tokenizer *tokenizer, const ex_file *file, ex_error *error) {
+    return ex_sentencepiece_open(&tokenizer->sentencepiece, &tokenizer->vocabulary, file, error);
+}
+
+static void close_sentencepiece(ex_tokenizer *tokenizer) { (void)tokenizer; }
+
+static ex_code run_sentencepiece(const ex_tokenizer *tokenizer, const ordinary_text *ordinary, ex_merger *merger,
+                                 ex_token_list *out, ex_error *error) {
+    return ex_sentencepiece_run(&tokenizer->sentencepiece, ordinary->text, ordinary->length, ordinary->offset,
+                                ordinary->begins, merger, out, error);
+}
+
+static const ex_tokenizer_kind kinds[] = {
+    {"gpt2", EX_FORM_BYTE_LEVEL, false, open_bpe, close_bpe, run_bpe},
+    {"llama", EX_FORM_ESCAPED_SPACE, true, open_sentencepiece, close_sentencepiece, run_sentencepiece},
+};
+
+static ex_code find_kind(const ex_tokenizer_kind **out, const ex_file *file, ex_error *error) {
+    const char *name = "tokenizer.ggml.model";
+    ex_string model = {0};
+    ex_code code = ex_keys_text(file, name, &model, error);
+    if (code != EX_OK) return code;
+    const ex_key *key = ex_file_find_key(file, name);
+    if (!key)
+        return ex_fail(error, EX_ERROR_UNSUPPORTED, 0, "%s has no vocabulary (no key %s)", ex_file_path(file), name);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        *out = &kinds[i];
+        if (strlen((*out)->model) == model.length && memcmp((*out)->model, model.data, model.length) == 0) return EX_OK;
+    }
+    return ex_fail(error, EX_ERROR_UNSUPPORTED, key->offset,
+                   "%s is \"%.*s\", a kind of tokenizer that this version does not know", name,
+                   model.length < 40 ? (int)model.length : 40, model.data);
+}
+
+/* ---- opening ---- */
+
+static ex_code copy_chat_template(ex_tokenizer *tokenizer, const ex_file *file, ex_error *error) {
+    ex_string source = {0};
+    ex_code code = ex_keys_text(file, "tokenizer.chat_template", &source, error);
+    if (code != EX_OK || !source.length) return code;
+    tokenizer->chat_template = ex_allocate(source.length, 1);
+    if (!tokenizer->chat_template) return ex_fail_memory(error, "the chat template");
+    memcpy(tokenizer->chat_template, source.data, source.length);
+    tokenizer->chat_template_length = source.length;
+    return EX_OK;
+}
+
+static ex_code open_parts(ex_tokenizer *tokenizer, const ex_file *file, ex_error *error) {
+    ex_vocabulary *vocabulary = &tokenizer->vocabulary;
+    ex_code code = ex_vocabulary_open(vocabulary, file, tokenizer->kind->form, error);
+    if (code == EX_OK) code = ex_special_mark_ends(vocabulary, file, error);
+    if (code == EX_OK) code = ex_special_open(&tokenizer->special, vocabulary, error);
+    tokenizer->add_beginning = tokenizer->kind->add_beginning;
+    if (code == EX_OK) code = tokenizer->kind->open(tokenizer, file, error);
+    if (code == EX_OK)
+        code = ex_keys_boolean(file, "tokenizer.ggml.add_bos_token", &tokenizer->add_beginning, error);
+    return code == EX_OK ? copy_chat_template(tokenizer, file, error) : code;
+}
+
+ex_code ex_tokenizer_open(ex_tokenizer **out, const ex_file *file, ex_error *error) {
+    *out = NULL;
+    const ex_tokenizer_kind *kind;
+    ex_code code = find_kind(&kind, file, error);
+    if (code != EX_OK) return code;
+    ex_tokenizer *tokenizer = ex_allocate(1, sizeof *tokenizer);
+    if (!tokenizer) return ex_fail_memory(error, "the tokenizer");
+    tokenizer->kind = kind;
+    code = open_parts(tokenizer, file, error);
+    if (code == EX_OK) *out = tokenizer;
+    else ex_tokenizer_close(tokenizer);
+    return code;
+}
+
+void ex_tokenizer_close(ex_tokenizer *tokenizer) {
+    if (!tokenizer) return;
+    tokenizer->kind->close(tokenizer);
+    ex_special_close(&tokenizer->special);
+    ex_vocabulary_close(&tokenizer->vocabulary);
+    free(tokenizer->chat_template);
+    free(tokenizer);
+}
+
+/* ---- text to tokens ---- */
+
+typedef struct trust { /* walks along the spans, adjacent ones of the same trust taken together */
+    const ex_span *spans;
+    size_t n_spans, next;
+    size_t end; /* of the run */
+    bool trusted;
+} trust;
+
+/* How many bytes from `at` on are trusted, without a gap. Positions only ever grow. */
+static size_t trusted_bytes(trust *t, size_t at) {
+    while (at >= t->end && t->next < t->n_spans) {
+        t->trusted = t->spans[t->next].trusted;
+        while (t->next < t->n_spans && t->spans[t->next].trusted == t->trusted) {
+            t->end = t->spans[t->next].first + t->spans[t->next].length;
+            t->next++;
+        }
+    }
+    return t->trusted && at < t->end ? t->end - at : 0;
+}
+
+static ex_code partition(const ex_tokenizer *tokenizer, const char *text, size_t length, trust *t, ex_merger *merger,
+                         ex_token_list *out, ex_error *error) {
+    const ex_vocabulary *vocabulary = &tokenizer->vocabulary;
+    ordinary_text ordinary = {.text = text, .begins = true};
+    for (size_t at = 0; at < length;) {
+        int32_t token = ex_special_match(&tokenizer->special, vocabulary, text + at, length - at, trusted_bytes(t, at));
+        if (token == EX_TOKEN_NONE) {
+            at++;
+            ordinary.length++;
+            continue;
+        }
+        ex_code code = tokenizer->kind->run(tokenizer, &ordinary, merger, out, error);
+        if (code != EX_OK) return code;
+        ex_token_push(out, token);
+        at += vocabulary->tokens[token].length;
+        ordinary = (ordinary_text){.text = text + at, .offset = at, .begins = true};
+    }
+    return tokenizer->kind->run(tokenizer, &ordinary, merger, out, error);
+}
+
+static bool begins_with(const ex_tokenizer *tokenizer, int32_t token, const char *text, size_t length, trust t) {
+    if (length == 0) return false;
+    return ex_special_match(&tokenizer->special, &tokenizer->vocabulary, text, length, trusted_bytes(&t, 0)) == token;
+}
+
+ex_code ex_tokenize_spans(const ex_tokenizer *tokenizer, const char *text, size_t length, const ex_span *spans,
+                          size_t n_spans, bool add_beginning, ex_token_list *out, ex_error *error) {
+    if (length > INT32_MAX) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "a text of 2 GiB or more cannot be tokenised");
+    size_t valid = ex_utf8_valid_prefix(text, length);
+    if (valid < length)
+        return ex_fail(error, EX_ERROR_FORMAT, valid, "the text is not valid UTF-8 at byte %zu (0x%02X)", valid,
+                       (unsigned char)text[valid]);
+    trust t = {.spans = spans, .n_spans = n_spans};
+    int32_t beginning = tokenizer->vocabulary.beginning;
+    if (add_beginning && tokenizer->add_beginning && beginning != EX_TOKEN_NONE &&
+        !begins_with(tokenizer, beginning, text, length, t))
+        ex_token_push(out, beginning);
+    ex_merger merger = {0};
+    ex_code code = partition(tokenizer, text, length, &t, &merger, out, error);
+    ex_merger_close(&merger);
+    return code;
+}
+
+ex_code ex_tokenize(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags, int32_t *tokens,
+                    size_t capacity, size_t *count, ex_error *error) {
+    ex_token_list out = {tokens, tokens ? capacity : 0, 0};
+    ex_span all = {0, length, (flags & EX_TOKENIZE_SPECIAL) != 0};
+    ex_code code = ex_tokenize_spans(tokenizer, text, length, &all, 1, flags & EX_TOKENIZE_ADD_BEGINNING, &out, error);
+    *count = code == EX_OK ? out.count : 0;
+    return code;
+}
+
+/* ---- tokens to text ---- */
+
+static const ex_token *find_token(const ex_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && id < tokenizer->vocabulary.size ? &tokenizer->vocabulary.tokens[id] : NULL;
+}
+
+static bool is_control(const ex_token *token) {
+    return (token->kind == EX_KIND_CONTROL || token->kind == EX_KIND_UNKNOWN) && !token->shown;
+}
+
+int32_t ex_tokenizer_size(const ex_tokenizer *tokenizer) { return tokenizer->vocabulary.size; }
+
+ex_string ex_token_text(const ex_tokenizer *tokenizer, int32_t token, bool special) {
+    const ex_token *found = find_token(tokenizer, token);
+    if (!found || (is_control(found) && !special)) return (ex_string){"", 0};
+    return (ex_string){found->text, found->length};
+}
+
+bool ex_token_is_control(const ex_tokenizer *tokenizer, int32_t token) {
+    const ex_token *found = find_token(tokenizer, token);
+    return found && is_control(found);
+}
+
+bool ex_token_ends_generation(const ex_tokenizer *tokenizer, int32_t token) {
+    const ex_token *found = find_token(tokenizer, token);
+    return found && found->ends_generation;
+}
+
+int32_t ex_token_beginning(const ex_tokenizer *tokenizer) { return tokenizer->vocabulary.beginning; }
+
+ex_string ex_tokenizer_chat_template(const ex_tokenizer *tokenizer) {
+    if (!tokenizer->chat_template) return (ex_string){"", 0};
+    return (ex_string){tokenizer->chat_template, tokenizer->chat_template_length};
+}
