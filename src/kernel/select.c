@@ -8,6 +8,9 @@
 
 static const ex_kernels *const tables[] = {
     &ex_kernels_portable,
+#if defined(__x86_64__)
+    &ex_kernels_avx2,
+#endif
     NULL,
 };
 

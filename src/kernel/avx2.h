@@ -1,0 +1,112 @@
+/* avx2.h - what the AVX2 files share: loads of ragged tails, sums over a register, the exponential function.
+ *
+ * A tail is always handled in the lanes that its elements have in a full register, with neutral values in the others.
+ * So sums do not change when a row gets longer by neutral elements, as happens when a batch is larger. */
+#ifndef EX_KERNEL_AVX2_H
+#define EX_KERNEL_AVX2_H
+
+#include "kernel/kernel.h"
+
+#include <immintrin.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* All bits set in the first `n` < 8 lanes. */
+ALWAYS_INLINE __m256i avx2_first_lanes(size_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* Eight floats, of which only the first `n` exist when n < 8; the others are `neutral`. */
+ALWAYS_INLINE __m256 avx2_load_or(const float *values, size_t n, __m256 neutral) {
+    if (n >= 8) return _mm256_loadu_ps(values);
+    __m256i lanes = avx2_first_lanes(n);
+    return _mm256_blendv_ps(neutral, _mm256_maskload_ps(values, lanes), _mm256_castsi256_ps(lanes));
+}
+
+ALWAYS_INLINE void avx2_store_first(float *out, size_t n, __m256 values) {
+    if (n >= 8) _mm256_storeu_ps(out, values);
+    else _mm256_maskstore_ps(out, avx2_first_lanes(n), values);
+}
+
+/* Eight half precision numbers. */
+ALWAYS_INLINE __m256 avx2_load_halves(const void *halves) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves));
+}
+
+/* One half precision number in all lanes. */
+ALWAYS_INLINE __m256 avx2_broadcast_half(uint16_t half) { return _mm256_cvtph_ps(_mm_set1_epi16((short)half)); }
+
+ALWAYS_INLINE float avx2_sum(__m256 values) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps(values, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+ALWAYS_INLINE double avx2_sum_pd(__m256d values) {
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(values), _mm256_extractf128_pd(values, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+ALWAYS_INLINE __m256d avx2_low_pd(__m256 values) { return _mm256_cvtps_pd(_mm256_castps256_ps128(values)); }
+ALWAYS_INLINE __m256d avx2_high_pd(__m256 values) { return _mm256_cvtps_pd(_mm256_extractf128_ps(values, 1)); }
+
+ALWAYS_INLINE __m256 avx2_absolute(__m256 values) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values); }
+
+/* e^x in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^r - 1 and gives 2^n. `x` must be in [-87, 88] or
+ * NaN. The polynomial is the minimax one for (e^r - 1 - r) / r² weighted by r²; its error in e^r is 3.2e-9. */
+ALWAYS_INLINE __m256 avx2_exp_parts(__m256 x, __m256 *power) {
+    const __m256 log2_e = _mm256_set1_ps(0x1.715476p+0f);
+    const __m256 ln2_high = _mm256_set1_ps(0x1.62e4p-1f), ln2_low = _mm256_set1_ps(0x1.7f7d1cp-20f);
+    __m256 n = _mm256_round_ps(_mm256_mul_ps(x, log2_e), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(n, ln2_low, _mm256_fnmadd_ps(n, ln2_high, x));
+    __m256 q = _mm256_set1_ps(1.3950478746918725e-3f);
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(8.368883750785984e-3f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(4.166620598563467e-2f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(1.666651888572426e-1f));
+    q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(5.000000095130389e-1f));
+    __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    *power = _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+    return _mm256_fmadd_ps(_mm256_mul_ps(r, r), q, r);
+}
+
+/* e^x for x <= 0 to 1 unit in the last place; 0 below -87, NaN for NaN. */
+ALWAYS_INLINE __m256 avx2_exp_negative(__m256 x) {
+    const __m256 lowest = _mm256_set1_ps(-87);
+    __m256 power;
+    __m256 minus_one = avx2_exp_parts(_mm256_max_ps(lowest, x), &power);
+    __m256 result = _mm256_mul_ps(_mm256_add_ps(minus_one, _mm256_set1_ps(1)), power);
+    return _mm256_andnot_ps(_mm256_cmp_ps(x, lowest, _CMP_LT_OQ), result);
+}
+
+void ex_avx2_matmul_f32(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                        size_t out_stride);
+void ex_avx2_matmul_f16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                        size_t out_stride);
+void ex_avx2_matmul_bf16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride);
+void ex_avx2_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride);
+void ex_avx2_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride);
+void ex_avx2_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride);
+void ex_avx2_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride);
+
+void ex_avx2_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
+                              size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics);
+void ex_avx2_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
+                              size_t n_positions, size_t head_dim, float *out);
+double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+
+void ex_avx2_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
+void ex_avx2_rms_norm(const float *x, const float *weight, size_t n, float epsilon, float *out);
+void ex_avx2_swiglu(float *gate, const float *up, size_t n);
+void ex_avx2_add(float *x, const float *y, size_t n);
+uint64_t ex_avx2_read_memory(const void *memory, size_t n_bytes);
+float ex_avx2_maximum(const float *values, size_t n);
+ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, float maximum);
+size_t ex_avx2_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);
+
+#endif

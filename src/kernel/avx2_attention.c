@@ -1,0 +1,165 @@
+/* avx2_attention.c - attention of one head over pages of the KV cache, with its statistics. */
+#include "kernel/avx2.h"
+#include "kernel/portable.h"
+
+#include <math.h>
+
+/* ---- scores and weighted values: tiles of queries times vectors of eight ------------------------------------ */
+
+enum {
+    QUERIES = 4, QUERY_VECTORS = 2, /* several queries share what is loaded of the cache */
+    SINGLE_VECTORS = 4              /* one query: more vectors, so that additions overlap */
+};
+
+ALWAYS_INLINE void scores_tile(const float *queries, size_t head_dim, const uint16_t *keys, __m256 scale,
+                               float *scores, size_t scores_stride, size_t n_query, size_t n_vectors) {
+    __m256 sums[QUERIES][SINGLE_VECTORS];
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_setzero_ps();
+    for (size_t d = 0; d < head_dim; d++) {
+        __m256 row[SINGLE_VECTORS];
+        for (size_t v = 0; v < n_vectors; v++) row[v] = avx2_load_halves(keys + d * EX_KV_PAGE + v * 8);
+        for (size_t q = 0; q < n_query; q++) {
+            __m256 query = _mm256_broadcast_ss(queries + q * head_dim + d);
+            for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(query, row[v], sums[q][v]);
+        }
+    }
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++)
+            _mm256_storeu_ps(scores + q * scores_stride + v * 8, _mm256_mul_ps(scale, sums[q][v]));
+}
+
+void ex_avx2_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
+                              size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    const __m256 scales = _mm256_set1_ps(scale);
+    size_t q = 0;
+    for (; q + QUERIES <= n_query; q += QUERIES)
+        for (size_t j = 0; j < n_positions; j += QUERY_VECTORS * 8)
+            scores_tile(queries + q * head_dim, head_dim, keys + j, scales, scores + q * scores_stride + j,
+                        scores_stride, QUERIES, QUERY_VECTORS);
+    for (; q < n_query; q++)
+        for (size_t j = 0; j < n_positions; j += SINGLE_VECTORS * 8)
+            scores_tile(queries + q * head_dim, head_dim, keys + j, scales, scores + q * scores_stride + j,
+                        scores_stride, 1, SINGLE_VECTORS);
+}
+
+ALWAYS_INLINE void values_tile(const float *probabilities, size_t stride, const uint16_t *values, size_t n_positions,
+                               size_t head_dim, float *out, size_t n_query, size_t n_vectors) {
+    __m256 sums[QUERIES][SINGLE_VECTORS];
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + v * 8);
+    for (size_t j = 0; j < n_positions; j++) {
+        __m256 row[SINGLE_VECTORS];
+        for (size_t v = 0; v < n_vectors; v++) row[v] = avx2_load_halves(values + j * head_dim + v * 8);
+        for (size_t q = 0; q < n_query; q++) {
+            __m256 probability = _mm256_broadcast_ss(probabilities + q * stride + j);
+            for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(probability, row[v], sums[q][v]);
+        }
+    }
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++) _mm256_storeu_ps(out + q * head_dim + v * 8, sums[q][v]);
+}
+
+void ex_avx2_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
+                              size_t n_positions, size_t head_dim, float *out) {
+    if (head_dim % 8 != 0) {
+        ex_portable_attention_values(probabilities, stride, n_query, values, n_positions, head_dim, out);
+        return;
+    }
+    size_t q = 0;
+    for (; q + QUERIES <= n_query; q += QUERIES) {
+        const float *p = probabilities + q * stride;
+        float *o = out + q * head_dim;
+        size_t d = 0;
+        for (; d + QUERY_VECTORS * 8 <= head_dim; d += QUERY_VECTORS * 8)
+            values_tile(p, stride, values + d, n_positions, head_dim, o + d, QUERIES, QUERY_VECTORS);
+        if (d < head_dim) values_tile(p, stride, values + d, n_positions, head_dim, o + d, QUERIES, 1);
+    }
+    for (; q < n_query; q++) {
+        const float *p = probabilities + q * stride;
+        float *o = out + q * head_dim;
+        size_t d = 0;
+        for (; d + SINGLE_VECTORS * 8 <= head_dim; d += SINGLE_VECTORS * 8)
+            values_tile(p, stride, values + d, n_positions, head_dim, o + d, 1, SINGLE_VECTORS);
+        for (; d < head_dim; d += 8) values_tile(p, stride, values + d, n_positions, head_dim, o + d, 1, 1);
+    }
+}
+
+/* ---- softmax ------------------------------------------------------------------------------------------------ */
+
+typedef struct softmax_sums {
+    double sum, sum_x, sum_absolute;
+    size_t n_live;
+} softmax_sums;
+
+static float row_maximum(const float *row, size_t n) {
+    __m256 maximum = _mm256_set1_ps(-INFINITY);
+    for (size_t i = 0; i < n; i += 8) maximum = _mm256_max_ps(maximum, avx2_load_or(row + i, n - i, maximum));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(maximum), _mm256_extractf128_ps(maximum, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* Scores to e^(score - maximum). Masked ones become 0 and count nowhere. */
+ALWAYS_INLINE softmax_sums exponentials(float *row, size_t n, float maximum, bool statistics) {
+    const __m256 masked = _mm256_set1_ps(-INFINITY), maxima = _mm256_set1_ps(maximum);
+    __m256d sum = _mm256_setzero_pd(), sum_x = sum, sum_absolute = sum;
+    __m256i n_masked = _mm256_setzero_si256();
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 scores = avx2_load_or(row + i, n - i, masked);
+        __m256 x = _mm256_sub_ps(scores, maxima);
+        __m256 e = avx2_exp_negative(x);
+        avx2_store_first(row + i, n - i, e);
+        sum = _mm256_add_pd(sum, _mm256_add_pd(avx2_low_pd(e), avx2_high_pd(e)));
+        if (!statistics) continue;
+        __m256 dead = _mm256_cmp_ps(scores, masked, _CMP_EQ_OQ);
+        __m256 absolute = avx2_absolute(_mm256_andnot_ps(dead, scores));
+        x = _mm256_andnot_ps(dead, x);
+        sum_x = _mm256_fmadd_pd(avx2_low_pd(e), avx2_low_pd(x), sum_x);
+        sum_x = _mm256_fmadd_pd(avx2_high_pd(e), avx2_high_pd(x), sum_x);
+        sum_absolute = _mm256_add_pd(sum_absolute, _mm256_add_pd(avx2_low_pd(absolute), avx2_high_pd(absolute)));
+        n_masked = _mm256_sub_epi32(n_masked, _mm256_castps_si256(dead));
+    }
+    int counts[8];
+    _mm256_storeu_si256((__m256i *)counts, n_masked);
+    size_t n_lanes = (n + 7) / 8 * 8;
+    for (int lane = 0; lane < 8; lane++) n_lanes -= (size_t)counts[lane];
+    return (softmax_sums){avx2_sum_pd(sum), avx2_sum_pd(sum_x), avx2_sum_pd(sum_absolute), n_lanes};
+}
+
+void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics) {
+    float maximum = row_maximum(row, n);
+    if (maximum == -INFINITY) maximum = 0; /* all are masked: e^-infinity is the 0 that is wanted */
+    softmax_sums sums = statistics ? exponentials(row, n, maximum, true) : exponentials(row, n, maximum, false);
+    double inverse = sums.sum != 0 ? 1 / sums.sum : 0;
+    const __m256 factor = _mm256_set1_ps((float)inverse);
+    for (size_t i = 0; i < n; i += 8)
+        avx2_store_first(row + i, n - i, _mm256_mul_ps(avx2_load_or(row + i, n - i, factor), factor));
+
+    if (!statistics) return;
+    *statistics = (ex_row_statistics){0, 0, 0};
+    if (sums.n_live == 0) return;
+    statistics->maximum = (float)inverse; /* the largest term is e^0 */
+    statistics->entropy = log2(sums.sum) - sums.sum_x * inverse * M_LOG2E;
+    statistics->mean_absolute_score = sums.sum_absolute / (double)sums.n_live;
+}
+
+/* ---- deviation of the heads --------------------------------------------------------------------------------- */
+
+double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
+    const __m256 zero = _mm256_setzero_ps();
+    const __m256 share = _mm256_set1_ps(1 / (float)n_head);
+    __m256d total = _mm256_setzero_pd();
+    for (size_t j = first; j < last; j += 8) {
+        __m256 mean = zero, deviation = zero;
+        for (size_t h = 0; h < n_head; h++)
+            mean = _mm256_add_ps(mean, avx2_load_or(probabilities + h * stride + j, last - j, zero));
+        mean = _mm256_mul_ps(mean, share);
+        for (size_t h = 0; h < n_head; h++) {
+            __m256 p = avx2_load_or(probabilities + h * stride + j, last - j, zero);
+            deviation = _mm256_add_ps(deviation, avx2_absolute(_mm256_sub_ps(p, mean)));
+        }
+        total = _mm256_add_pd(total, _mm256_add_pd(avx2_low_pd(deviation), avx2_high_pd(deviation)));
+    }
+    return avx2_sum_pd(total);
+}

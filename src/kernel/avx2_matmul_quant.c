@@ -1,0 +1,240 @@
+/* avx2_matmul_quant.c - matrix products with quantised weights.
+ *
+ * Products of bytes are added in pairs, then fours, exactly; each of the eight sums of four is scaled and added to its
+ * lane. Byte products need one unsigned operand: Q4_K and Q6_K weights are unsigned before their offset, which is
+ * subtracted with the help of the activations' sums; signed weights lend their sign to the activations instead. */
+#include "kernel/avx2.h"
+#include "kernel/avx2_tiles.h"
+#include "kernel/formats.h"
+
+#include <string.h>
+
+enum { ROWS = 2, TOKENS = 4 };
+
+typedef struct tile_inputs { /* activations of a tile's first token, and how far the next one's are */
+    const int8_t *quants;
+    const float *scales;
+    const int16_t *sums;
+    size_t n_in, n_scales, n_sums;
+} tile_inputs;
+
+ALWAYS_INLINE tile_inputs inputs_of(const ex_activations *x, size_t token) {
+    size_t n_scales = x->n_in / EX_QUANT_BLOCK, n_sums = x->n_in / EX_SUM_BLOCK;
+    return (tile_inputs){x->quants + token * x->n_in, x->scales + token * n_scales, x->sums + token * n_sums,
+                         x->n_in, n_scales, n_sums};
+}
+
+ALWAYS_INLINE __m256i load_bytes(const void *bytes) { return _mm256_loadu_si256((const __m256i *)bytes); }
+
+ALWAYS_INLINE void clear(__m256 sums[ROWS][TOKENS], size_t n_rows, size_t n_tokens) {
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t t = 0; t < n_tokens; t++) sums[r][t] = _mm256_setzero_ps();
+}
+
+ALWAYS_INLINE void store(__m256 sums[ROWS][TOKENS], size_t n_rows, size_t n_tokens, float *out, size_t out_stride) {
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t t = 0; t < n_tokens; t++) out[t * out_stride + r] = avx2_sum(sums[r][t]);
+}
+
+/* ---- Q8_0 and Q4_0: blocks of 32 signed weights with one scale ---------------------------------------------- */
+
+typedef __m256i (*load_block)(const char *block, __m256 *scale);
+
+ALWAYS_INLINE __m256i load_q8_0(const char *bytes, __m256 *scale) {
+    const ex_block_q8_0 *block = (const ex_block_q8_0 *)(const void *)bytes;
+    *scale = avx2_broadcast_half(block->scale);
+    return load_bytes(block->quants);
+}
+
+ALWAYS_INLINE __m256i load_q4_0(const char *bytes, __m256 *scale) {
+    const ex_block_q4_0 *block = (const ex_block_q4_0 *)(const void *)bytes;
+    *scale = avx2_broadcast_half(block->scale);
+    __m128i packed = _mm_loadu_si128((const __m128i *)(const void *)block->quants);
+    __m256i both = _mm256_set_m128i(_mm_srli_epi16(packed, 4), packed);
+    return _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
+}
+
+ALWAYS_INLINE void signed_tile(load_block load, size_t block_bytes, const char *rows, size_t row_bytes,
+                               const ex_activations *x, size_t token, float *out, size_t out_stride, size_t n_rows,
+                               size_t n_tokens) {
+    const tile_inputs in = inputs_of(x, token);
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256 sums[ROWS][TOKENS];
+    clear(sums, n_rows, n_tokens);
+    for (size_t b = 0; b < in.n_scales; b++) {
+        for (size_t r = 0; r < n_rows; r++) {
+            __m256 scale;
+            __m256i weights = load(rows + r * row_bytes + b * block_bytes, &scale);
+            __m256i magnitudes = _mm256_abs_epi8(weights);
+            for (size_t t = 0; t < n_tokens; t++) {
+                __m256i quants = _mm256_sign_epi8(load_bytes(in.quants + t * in.n_in + b * 32), weights);
+                __m256i products = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitudes, quants), ones);
+                __m256 factor = _mm256_mul_ps(scale, _mm256_broadcast_ss(in.scales + t * in.n_scales + b));
+                sums[r][t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), factor, sums[r][t]);
+            }
+        }
+    }
+    store(sums, n_rows, n_tokens, out, out_stride);
+}
+
+/* ---- Q4_K --------------------------------------------------------------------------------------------------- */
+
+typedef struct q4_k_scales { /* of the eight sub-blocks, in order */
+    __m256 scales, minimums;
+} q4_k_scales;
+
+/* Four 6-bit numbers at a time, as ex_q4_k_scales does one by one. */
+ALWAYS_INLINE q4_k_scales load_q4_k_scales(const ex_block_q4_k *block) {
+    uint32_t words[3];
+    memcpy(words, block->scales, sizeof words);
+    const uint32_t low_six = 0x3F3F3F3Fu, low_four = 0x0F0F0F0Fu, low_two = 0x03030303u;
+    uint64_t scales = words[0] & low_six, minimums = words[1] & low_six;
+    scales |= (uint64_t)((words[2] & low_four) | (words[0] >> 6 & low_two) << 4) << 32;
+    minimums |= (uint64_t)((words[2] >> 4 & low_four) | (words[1] >> 6 & low_two) << 4) << 32;
+    __m256 scale_numbers = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)scales)));
+    __m256 minimum_numbers = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)minimums)));
+    return (q4_k_scales){_mm256_mul_ps(avx2_broadcast_half(block->scale), scale_numbers),
+                         _mm256_mul_ps(avx2_broadcast_half(block->minimum), minimum_numbers)};
+}
+
+/* sums + factor * (32 unsigned weights times the activations at `quants`) */
+ALWAYS_INLINE __m256 add_unsigned(__m256i weights, const int8_t *quants, const float *factor, __m256 sums) {
+    __m256i pairs = _mm256_maddubs_epi16(weights, load_bytes(quants));
+    __m256i products = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), _mm256_broadcast_ss(factor), sums);
+}
+
+ALWAYS_INLINE void q4_k_tile(const char *rows, size_t row_bytes, const ex_activations *x, size_t token, float *out,
+                             size_t out_stride, size_t n_rows, size_t n_tokens) {
+    const tile_inputs in = inputs_of(x, token);
+    const __m256i low_nibbles = _mm256_set1_epi8(15);
+    __m256 sums[ROWS][TOKENS];
+    clear(sums, n_rows, n_tokens);
+    for (size_t b = 0; b < in.n_in / EX_SUPER_BLOCK; b++) {
+        const ex_block_q4_k *blocks[ROWS];
+        _Alignas(32) float factors[ROWS][TOKENS][8]; /* scale of each sub-block times scale of its activations */
+        for (size_t r = 0; r < n_rows; r++) {
+            blocks[r] = (const ex_block_q4_k *)(const void *)(rows + r * row_bytes) + b;
+            q4_k_scales scales = load_q4_k_scales(blocks[r]);
+            for (size_t t = 0; t < n_tokens; t++) {
+                __m256 x_scales = _mm256_loadu_ps(in.scales + t * in.n_scales + b * 8);
+                _mm256_store_ps(factors[r][t], _mm256_mul_ps(scales.scales, x_scales));
+                __m256i x_sums = _mm256_madd_epi16(load_bytes(in.sums + t * in.n_sums + b * 16), _mm256_set1_epi16(1));
+                sums[r][t] = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(x_sums), _mm256_mul_ps(scales.minimums, x_scales),
+                                              sums[r][t]);
+            }
+        }
+        for (size_t pair = 0; pair < 4; pair++) {
+            for (size_t r = 0; r < n_rows; r++) {
+                __m256i packed = load_bytes(blocks[r]->quants + pair * 32);
+                __m256i low = _mm256_and_si256(packed, low_nibbles);
+                __m256i high = _mm256_and_si256(_mm256_srli_epi16(packed, 4), low_nibbles);
+                for (size_t t = 0; t < n_tokens; t++) {
+                    const int8_t *quants = in.quants + t * in.n_in + b * EX_SUPER_BLOCK + pair * 64;
+                    sums[r][t] = add_unsigned(low, quants, &factors[r][t][pair * 2], sums[r][t]);
+                    sums[r][t] = add_unsigned(high, quants + 32, &factors[r][t][pair * 2 + 1], sums[r][t]);
+                }
+            }
+        }
+    }
+    store(sums, n_rows, n_tokens, out, out_stride);
+}
+
+/* ---- Q6_K --------------------------------------------------------------------------------------------------- */
+
+/* The bytes that spread scales 2g and 2g + 1 of four groups, both halves holding the same eight of 16 bits: scale 2g
+ * to all of the low half, scale 2g + 1 to all of the high half. */
+ALWAYS_INLINE __m256i spread_scales(__m256i scales, int group) {
+    __m256i first = _mm256_set1_epi16((short)(0x0100 + group * 0x0404));
+    __m256i half = _mm256_setr_epi64x(0, 0, 0x0202020202020202, 0x0202020202020202);
+    return _mm256_shuffle_epi8(scales, _mm256_add_epi8(first, half));
+}
+
+/* The 32 weights of one quarter of 128, each from 0 to 63. */
+ALWAYS_INLINE __m256i unpack_q6_k(const ex_block_q6_k *block, size_t half, size_t quarter) {
+    __m256i low = load_bytes(block->low + half * 64 + quarter % 2 * 32);
+    __m256i high = load_bytes(block->high + half * 32);
+    if (quarter >= 2) low = _mm256_srli_epi16(low, 4);
+    if (quarter == 0) high = _mm256_slli_epi16(high, 4);
+    if (quarter == 1) high = _mm256_slli_epi16(high, 2);
+    if (quarter == 3) high = _mm256_srli_epi16(high, 2);
+    return _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi8(15)),
+                           _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
+}
+
+/* sums + factor * (32 weights, scaled 16 by 16, times the activations at `quants`) */
+ALWAYS_INLINE __m256 add_scaled(__m256i weights, __m256i scales, const int8_t *quants, const float *factor,
+                                __m256 sums) {
+    __m256i products = _mm256_madd_epi16(_mm256_maddubs_epi16(weights, load_bytes(quants)), scales);
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), _mm256_broadcast_ss(factor), sums);
+}
+
+ALWAYS_INLINE void q6_k_tile(const char *rows, size_t row_bytes, const ex_activations *x, size_t token, float *out,
+                             size_t out_stride, size_t n_rows, size_t n_tokens) {
+    const tile_inputs in = inputs_of(x, token);
+    __m256 sums[ROWS][TOKENS];
+    clear(sums, n_rows, n_tokens);
+    for (size_t b = 0; b < in.n_in / EX_SUPER_BLOCK; b++) {
+        const ex_block_q6_k *blocks[ROWS];
+        __m256i scales[ROWS];
+        _Alignas(32) float factors[ROWS][TOKENS][8]; /* scale of the block times scales of the activations */
+        for (size_t r = 0; r < n_rows; r++) {
+            blocks[r] = (const ex_block_q6_k *)(const void *)(rows + r * row_bytes) + b;
+            scales[r] = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)blocks[r]->scales));
+            __m256 scale = avx2_broadcast_half(blocks[r]->scale);
+            for (size_t t = 0; t < n_tokens; t++) {
+                __m256 factor = _mm256_mul_ps(scale, _mm256_loadu_ps(in.scales + t * in.n_scales + b * 8));
+                _mm256_store_ps(factors[r][t], factor);
+                __m256i offsets = _mm256_madd_epi16(scales[r], load_bytes(in.sums + t * in.n_sums + b * 16));
+                offsets = _mm256_slli_epi32(offsets, 5); /* 32 of each 16 scaled weights */
+                sums[r][t] = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(offsets), factor, sums[r][t]);
+            }
+        }
+        for (size_t half = 0; half < 2; half++) {
+            __m256i half_scales[ROWS];
+            for (size_t r = 0; r < n_rows; r++)
+                half_scales[r] = half ? _mm256_permute4x64_epi64(scales[r], 0xEE)
+                                      : _mm256_permute4x64_epi64(scales[r], 0x44);
+            for (size_t quarter = 0; quarter < 4; quarter++) {
+                size_t group = half * 4 + quarter;
+                for (size_t r = 0; r < n_rows; r++) {
+                    __m256i weights = unpack_q6_k(blocks[r], half, quarter);
+                    __m256i spread = spread_scales(half_scales[r], (int)quarter);
+                    for (size_t t = 0; t < n_tokens; t++) {
+                        const int8_t *quants = in.quants + t * in.n_in + b * EX_SUPER_BLOCK + group * 32;
+                        sums[r][t] = add_scaled(weights, spread, quants, &factors[r][t][group], sums[r][t]);
+                    }
+                }
+            }
+        }
+    }
+    store(sums, n_rows, n_tokens, out, out_stride);
+}
+
+#define Q8_0_TILE(...) signed_tile(load_q8_0, sizeof(ex_block_q8_0), __VA_ARGS__)
+#define Q4_0_TILE(...) signed_tile(load_q4_0, sizeof(ex_block_q4_0), __VA_ARGS__)
+
+AVX2_DEFINE_TILES(q8_0, Q8_0_TILE, ROWS, TOKENS)
+AVX2_DEFINE_TILES(q4_0, Q4_0_TILE, ROWS, TOKENS)
+AVX2_DEFINE_TILES(q4_k, q4_k_tile, ROWS, TOKENS)
+AVX2_DEFINE_TILES(q6_k, q6_k_tile, ROWS, TOKENS)
+
+void ex_avx2_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride) {
+    avx2_run_tiles(&q8_0_tiles, weights, row_bytes, n_rows, x, out, out_stride);
+}
+
+void ex_avx2_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride) {
+    avx2_run_tiles(&q4_0_tiles, weights, row_bytes, n_rows, x, out, out_stride);
+}
+
+void ex_avx2_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride) {
+    avx2_run_tiles(&q4_k_tiles, weights, row_bytes, n_rows, x, out, out_stride);
+}
+
+void ex_avx2_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                         size_t out_stride) {
+    avx2_run_tiles(&q6_k_tiles, weights, row_bytes, n_rows, x, out, out_stride);
+}
