@@ -1,1 +1,165 @@
-int main(void){return 0;}
+/* main.c - the table of subcommands and the way to them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "decide.h"
+#include "help.h"
+#include "interrupt.h"
+#include "terminal.h"
+
+static int command_decide(const cli_options *options) {
+    (void)options;
+    return decide_stream(stdin, stdout, stderr);
+}
+
+static int command_help(const cli_options *options) {
+    if (options->n_operands == 0) {
+        help_overview(stdout);
+        return STATUS_OK;
+    }
+    const cli_command *command = command_find(options->operands[0]);
+    if (command) help_command(stdout, command);
+    else message("there is no command '%s'; `entropix help` lists them", options->operands[0]);
+    return command ? STATUS_OK : STATUS_INPUT;
+}
+
+static int command_man(const cli_options *options) {
+    const cli_command *command = options->n_operands ? command_find(options->operands[0]) : NULL;
+    if (options->n_operands && !command) {
+        message("there is no command '%s'; `entropix help` lists them", options->operands[0]);
+        return STATUS_INPUT;
+    }
+    manual_page(stdout, command);
+    return STATUS_OK;
+}
+
+static int command_completion(const cli_options *options) {
+    if (strcmp(options->operands[0], "bash") != 0) {
+        message("there is completion for bash only, not for '%s'", options->operands[0]);
+        return STATUS_INPUT;
+    }
+    completion_bash(stdout);
+    return STATUS_OK;
+}
+
+const cli_command command_table[] = {
+    {.name = "run", .id = COMMAND_RUN, .operands = "", .run = command_run,
+     .summary = "continue a text, each token coloured by the strategy that chose it",
+     .description =
+         "Reads a prompt, generates its continuation and writes it as it is made. For each token the sampler "
+         "measures how much the model doubts (entropy and varentropy of its logits, entropy and agreement of its "
+         "attention heads), chooses a strategy, adjusts temperature, top_p, top_k and min_p, and draws. A summary "
+         "on standard error tells the speed, the share of each strategy, the mean metrics, how it ended and the "
+         "seed.\n"
+         "A prompt longer than the context is cut: its first token and its end stay, and a message says what was "
+         "kept. Ctrl-C stops after the token at hand and shows the summary.",
+     .examples = "entropix run -p \"The best programming language for\" --explain -n 20\n"
+                 "entropix run -m model.gguf -f story.txt -n -1 --policy entropix-2024-10 --seed 7\n"
+                 "entropix run -p \"Once upon a time\" --json | tail -n 1"},
+    {.name = "chat", .id = COMMAND_CHAT, .operands = "", .run = command_chat,
+     .summary = "talk with a model, in the form of its own chat template",
+     .description =
+         "Reads lines, answers each, and keeps the conversation in the session between them. Ctrl-C stops an "
+         "answer; a second one, or one at the prompt, leaves. /exit leaves, /clear forgets the conversation, /regen "
+         "answers the last message again, /help lists the commands.\n"
+         "On a terminal lines can be edited and recalled; from a pipe each line is one message, and only the "
+         "answers are written.",
+     .examples = "entropix chat\nentropix chat -m model.gguf --system \"Answer in one sentence.\"\n"
+                 "echo \"What is the capital of France?\" | entropix chat"},
+    {.name = "decide", .id = COMMAND_DECIDE, .operands = "", .run = command_decide,
+     .summary = "use the sampler alone: logits and attention scores in, decisions out",
+     .description =
+         "Reads one JSON object a line on standard input and answers one a line. In: logits; optionally scores "
+         "(flat, with scores_shape [layers, heads, positions]), scope, clarified, config (keys of a policy) and id. "
+         "Out: metrics, decision, distribution, candidate_scores and the id. A line that cannot be answered gives "
+         "an object with error and line, and the exit status is 2 at the end.",
+     .examples = "echo '{\"logits\":[2.0,1.0,0.5],\"config\":{\"temperature\":1.0}}' | entropix decide"},
+    {.name = "logits", .id = COMMAND_LOGITS, .operands = "", .run = command_logits,
+     .summary = "evaluate tokens and print logits, metrics and attention scores as JSON",
+     .description =
+         "Evaluates the given tokens as one sequence and prints one JSON object: logits of the last position (or of "
+         "all), the metrics there and, on request, the attention scores.",
+     .examples = "entropix logits --tokens 0,464,3139 --scores"},
+    {.name = "tokenize", .id = COMMAND_TOKENIZE, .operands = "", .run = command_tokenize,
+     .summary = "turn texts into token ids and back, one JSON object a line",
+     .description =
+         "For a line {\"text\": ...} on standard input it writes {\"ids\": [...]}, for {\"ids\": [...]} it writes "
+         "{\"text\": ...}. \"parse_special\": true in a line does for that line what --parse-special does for all. "
+         "A line that is neither gives {\"error\": ...}, and the exit status is 2 at the end. A file that holds a "
+         "vocabulary alone is enough.",
+     .examples = "echo '{\"text\":\"Hello world\"}' | entropix tokenize -m model.gguf"},
+    {.name = "info", .id = COMMAND_INFO, .operands = "[FILE]", .maximum_operands = 1, .run = command_info,
+     .summary = "tell what a GGUF file holds and whether this program can run it",
+     .description =
+         "Describes a file: architecture, shape, types of the weights, tokenizer, special tokens, chat template, "
+         "licence. Files of an architecture or with a tokenizer that this program does not run are described too, "
+         "and what is missing is named. The file is given with -m or as an argument.",
+     .examples = "entropix info\nentropix info -m model.gguf --verbose"},
+    {.name = "bench", .id = COMMAND_BENCH, .operands = "", .run = command_bench,
+     .summary = "measure prefill, decode, memory bandwidth and the cost of the sampler",
+     .description =
+         "Measures on random tokens of a fixed seed: prefill (ppN) and decode (tgN) in tokens a second, decode with "
+         "attention statistics and without in turns, the read bandwidth of the machine and the share of it that "
+         "decode reaches, one step of the sampler, load time and peak memory. A hash of the logits of a fixed "
+         "prompt shows when a change of the program changes numbers; it depends on the kernels in use.",
+     .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode"},
+    {.name = "quantize", .id = COMMAND_QUANTIZE, .operands = "IN OUT TYPE", .minimum_operands = 3,
+     .maximum_operands = 3, .run = command_quantize, .summary = "write a model with its matrices in another type",
+     .description =
+         "Reads the GGUF file IN and writes OUT with its matrices in TYPE (F16, Q8_0, Q4_0, Q6_K and others). OUT "
+         "gets its name when it is complete; a run that fails leaves nothing behind.",
+     .examples = "entropix quantize model-f16.gguf model-q6_k.gguf Q6_K"},
+    {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
+     .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
+     .examples = "entropix help run"},
+    {.name = "man", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_man,
+     .summary = "print the man page of a command",
+     .description =
+         "Prints a man page in roff: of a command, or of entropix as a whole.",
+     .examples = "entropix man run | man -l -"},
+    {.name = "completion", .id = COMMAND_HELPER, .operands = "bash", .minimum_operands = 1, .maximum_operands = 1,
+     .run = command_completion, .summary = "print the shell's completion of entropix",
+     .description =
+         "Prints what bash needs to complete the arguments of entropix.",
+     .examples = "source <(entropix completion bash)"},
+    {.name = NULL},
+};
+
+static int refuse_command(const char *name) {
+    const char *nearest = command_nearest(name);
+    if (name[0] == '-') message("the first argument is a command; did you mean `entropix run %s ...`?", name);
+    else if (nearest) message("there is no command '%s'; did you mean '%s'?", name, nearest);
+    else message("there is no command '%s'; `entropix help` lists them", name);
+    return STATUS_INPUT;
+}
+
+static int dispatch(int n_arguments, char **arguments) {
+    if (n_arguments < 2) {
+        help_overview(stderr);
+        return STATUS_INPUT;
+    }
+    const char *name = arguments[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("entropix %s\n", ex_version());
+        return STATUS_OK;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        help_overview(stdout);
+        return STATUS_OK;
+    }
+    const cli_command *command = command_find(name);
+    if (!command) return refuse_command(name);
+    cli_options options;
+    if (!options_parse(&options, command, n_arguments - 2, arguments + 2)) return STATUS_INPUT;
+    if (option_flag(&options, OPTION_HELP)) help_command(stdout, command);
+    else if (option_flag(&options, OPTION_USAGE)) help_usage(stdout, command);
+    else return command->run(&options);
+    return STATUS_OK;
+}
+
+int main(int n_arguments, char **arguments) {
+    interrupt_catch();
+    int status = dispatch(n_arguments, arguments);
+    return output_status(output_flush(), status);
+}

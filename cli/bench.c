@@ -1,0 +1,214 @@
+/* bench.c - entropix bench: measures on tokens of a fixed seed. Decode with statistics and without alternates in
+ * blocks, and each repeat swaps which comes first, so that drift of the machine and of the position meets both alike.
+ */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "commands.h"
+#include "interrupt.h"
+#include "model.h"
+#include "terminal.h"
+
+enum {
+    BLOCK = 8,         /* decoded tokens between two switches of the statistics */
+    HASH_PREFILL = 24, /* tokens of the fixed prompt that are evaluated together */
+    HASH_DECODE = 8,   /* and one by one */
+    SAMPLING_STEPS = 201,
+    BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
+    BANDWIDTH_REPEATS = 5
+};
+
+typedef struct bench_state {
+    const cli_options *options;
+    ex_engine *engine;
+    ex_session *session;
+    int32_t *tokens;    /* enough for the longest measurement */
+    double *seconds[2]; /* samples of decode without and with statistics; prefill uses the first */
+    size_t n_samples[2];
+    cli_progress bar;
+    uint64_t done, total; /* tokens, for the bar */
+    bench_result result;
+} bench_state;
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n) {
+    qsort(values, n, sizeof *values, by_value);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static int advance(bench_state *bench, size_t n_tokens, const char *what) {
+    bench->done += n_tokens;
+    progress_show(&bench->bar, seconds_now(), bench->done, bench->total, what);
+    return interrupt_seen() ? STATUS_INTERRUPTED : STATUS_OK;
+}
+
+static int evaluate(bench_state *bench, const int32_t *tokens, size_t n_tokens, ex_step *step) {
+    ex_error error;
+    ex_code code = ex_session_evaluate(bench->session, tokens, n_tokens, NULL, step, &error);
+    return code == EX_OK ? STATUS_OK : report(&error);
+}
+
+static int rewind_all(bench_state *bench) {
+    ex_error error;
+    return ex_session_rewind(bench->session, 0, &error) == EX_OK ? STATUS_OK : report(&error);
+}
+
+static int measure_prefill(bench_state *bench) {
+    size_t n_tokens = (size_t)bench->result.n_prompt;
+    int status = STATUS_OK;
+    ex_step step;
+    for (int i = 0; i < bench->result.n_repeat && status == STATUS_OK; i++) {
+        status = rewind_all(bench);
+        if (status != STATUS_OK) break;
+        double start = seconds_now();
+        status = evaluate(bench, bench->tokens, n_tokens, &step);
+        bench->seconds[0][i] = seconds_now() - start;
+        if (status == STATUS_OK) status = advance(bench, n_tokens, "prefill");
+    }
+    if (status == STATUS_OK)
+        bench->result.prefill_rate = (double)n_tokens / median(bench->seconds[0], (size_t)bench->result.n_repeat);
+    return status;
+}
+
+/* An even number, so that every position is decoded both ways. */
+static int decode_passes(const bench_state *bench) { return bench->result.n_repeat + bench->result.n_repeat % 2; }
+
+static int decode_once(bench_state *bench, int repeat) {
+    size_t n_tokens = (size_t)bench->result.n_generate;
+    ex_step step;
+    int status = rewind_all(bench);
+    for (size_t i = 0; i < n_tokens && status == STATUS_OK; i++) {
+        bool on = (i / BLOCK + (size_t)repeat) % 2 == 0;
+        ex_session_set_statistics(bench->session, on);
+        double start = seconds_now();
+        status = evaluate(bench, bench->tokens + i, 1, &step);
+        bench->seconds[on][bench->n_samples[on]++] = seconds_now() - start;
+        if (status == STATUS_OK) status = advance(bench, 1, "decode");
+    }
+    ex_session_set_statistics(bench->session, true);
+    return status;
+}
+
+static int measure_decode(bench_state *bench) {
+    int status = STATUS_OK;
+    for (int i = 0; i < decode_passes(bench) && status == STATUS_OK; i++) status = decode_once(bench, i);
+    if (status != STATUS_OK) return status;
+    bench->result.decode_rate_without = 1 / median(bench->seconds[0], bench->n_samples[0]);
+    bench->result.decode_rate = 1 / median(bench->seconds[1], bench->n_samples[1]);
+    return STATUS_OK;
+}
+
+static uint64_t hash_logits(uint64_t hash, const ex_step *step) {
+    const unsigned char *bytes = (const unsigned char *)step->logits;
+    for (size_t i = 0; i < (size_t)step->n_vocab * sizeof *step->logits; i++) hash = (hash ^ bytes[i]) * 0x100000001B3u;
+    return hash;
+}
+
+/* FNV-1a over the bytes of the logits after the prefill of a fixed prompt and after each of some decoded tokens. */
+static int hash_prompt(bench_state *bench, ex_step *step) {
+    uint64_t hash = 0xCBF29CE484222325u;
+    int status = rewind_all(bench);
+    for (int i = 0; i <= HASH_DECODE && status == STATUS_OK; i++) {
+        size_t first = i == 0 ? 0 : (size_t)(HASH_PREFILL + i - 1);
+        status = evaluate(bench, bench->tokens + first, i == 0 ? HASH_PREFILL : 1, step);
+        if (status == STATUS_OK) hash = hash_logits(hash, step);
+    }
+    bench->result.logits_hash = hash;
+    return status;
+}
+
+static int measure_sampling(bench_state *bench, const ex_step *step) {
+    ex_error error;
+    ex_policy policy;
+    ex_sampler *sampler = NULL;
+    ex_choice choice;
+    ex_code code = ex_policy_preset(&policy, NULL, &error);
+    if (code == EX_OK) code = ex_sampler_open(&sampler, &policy, step->n_vocab, &error);
+    double seconds[SAMPLING_STEPS];
+    for (uint32_t i = 0; i < SAMPLING_STEPS && code == EX_OK; i++) {
+        ex_random_key key = {.seed = 1, .position = i};
+        double start = seconds_now();
+        code = ex_sampler_step(sampler, step->logits, step->attention, key, &choice, &error);
+        seconds[i] = seconds_now() - start;
+    }
+    ex_sampler_close(sampler);
+    if (code != EX_OK) return report(&error);
+    bench->result.sampling_seconds = median(seconds, SAMPLING_STEPS);
+    return STATUS_OK;
+}
+
+static int measure_bandwidth(bench_state *bench) {
+    bench_result *result = &bench->result;
+    ex_error error;
+    ex_code code = ex_measure_bandwidth(bench->engine, BANDWIDTH_BYTES, BANDWIDTH_REPEATS, &result->bandwidth, &error);
+    if (code != EX_OK) return report(&error);
+    result->bandwidth_share = result->decode_rate * (double)result->info.bytes_per_token / result->bandwidth;
+    return STATUS_OK;
+}
+
+static int prepare(bench_state *bench) {
+    bench_result *result = &bench->result;
+    size_t longest = HASH_PREFILL + HASH_DECODE;
+    if (longest < (size_t)result->n_prompt) longest = (size_t)result->n_prompt;
+    if (longest < (size_t)result->n_generate) longest = (size_t)result->n_generate;
+    size_t n_decoded = (size_t)decode_passes(bench) * (size_t)result->n_generate;
+    bench->tokens = malloc(longest * sizeof *bench->tokens);
+    for (int on = 0; on < 2; on++) bench->seconds[on] = malloc(n_decoded * sizeof *bench->seconds[on]);
+    if (!bench->tokens || !bench->seconds[0] || !bench->seconds[1]) return report_memory();
+    uint64_t state = 1;
+    for (size_t i = 0; i < longest; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+        bench->tokens[i] = (int32_t)((state >> 33) % (uint64_t)result->info.n_vocab);
+    }
+    bench->total = (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded;
+    ex_session_options session_options = ex_session_options_default();
+    session_options.n_context = longest;
+    ex_error error;
+    ex_code code = ex_session_open(&bench->session, bench->engine, &session_options, &error);
+    return code == EX_OK ? STATUS_OK : report(&error);
+}
+
+static int measure(bench_state *bench) {
+    ex_step step;
+    int status = hash_prompt(bench, &step); /* first: it also brings the weights into memory */
+    if (status == STATUS_OK) status = measure_sampling(bench, &step);
+    if (status == STATUS_OK) status = measure_prefill(bench);
+    if (status == STATUS_OK) status = measure_decode(bench);
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) bench->result.peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    if (status == STATUS_OK) status = measure_bandwidth(bench); /* after the peak: it takes memory of its own */
+    return status;
+}
+
+int command_bench(const cli_options *options) {
+    bench_state bench = {.options = options, .bar = progress_begin()};
+    bench.result.n_prompt = (int)option_integer(options, OPTION_BENCH_PROMPT);
+    bench.result.n_generate = (int)option_integer(options, OPTION_BENCH_GENERATE);
+    bench.result.n_repeat = (int)option_integer(options, OPTION_REPEAT);
+    double start = seconds_now();
+    int status = model_open(&bench.engine, options);
+    if (status == STATUS_OK) {
+        bench.result.info = ex_engine_get_info(bench.engine);
+        status = prepare(&bench);
+        bench.result.load_seconds = seconds_now() - start;
+    }
+    if (status == STATUS_OK) status = measure(&bench);
+    progress_end(&bench.bar);
+    if (status == STATUS_INTERRUPTED) message("stopped by Ctrl-C before all was measured");
+    if (status == STATUS_OK && option_flag(options, OPTION_JSON))
+        bench_json(&bench.result);
+    else if (status == STATUS_OK)
+        bench_print(&bench.result);
+    ex_session_close(bench.session);
+    ex_engine_close(bench.engine);
+    free(bench.tokens);
+    for (int on = 0; on < 2; on++) free(bench.seconds[on]);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* bench.h - what `entropix bench` measures, and how it is shown. */
+#ifndef CLI_BENCH_H
+#define CLI_BENCH_H
+
+#include "entropix.h"
+
+typedef struct bench_result {
+    ex_engine_info info;
+    int n_prompt, n_generate, n_repeat;
+    double load_seconds;
+    double prefill_rate; /* tokens per second, as are the next two */
+    double decode_rate;  /* with attention statistics: what the sampler works with */
+    double decode_rate_without;
+    double bandwidth;        /* bytes per second */
+    double bandwidth_share;  /* of it that decode reads */
+    double sampling_seconds; /* one step, median */
+    uint64_t peak_bytes;
+    uint64_t logits_hash;
+} bench_result;
+
+void bench_print(const bench_result *result);
+void bench_json(const bench_result *result);
+
+#endif

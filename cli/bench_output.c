@@ -1,0 +1,81 @@
+/* bench_output.c - a table for people, nested objects for programs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+#include "json_output.h"
+#include "terminal.h"
+
+void bench_print(const bench_result *r) {
+    char number[32], test[32];
+    cli_painter plain = {.out = stdout, .guarded = true};
+    fputs("model      ", stdout);
+    paint(&plain, NULL, r->info.name.data, r->info.name.length);
+    printf(" (%.*s), %s parameters,", (int)r->info.architecture.length, r->info.architecture.data,
+           format_count(number, r->info.n_parameters));
+    printf(" %s of weights\n", format_bytes(number, r->info.weight_bytes));
+    printf("machine    %s kernels, %d thread%s, reads %s/s\n\n", r->info.kernels, r->info.n_threads,
+           r->info.n_threads == 1 ? "" : "s", format_bytes(number, (uint64_t)r->bandwidth));
+    printf("| test                            | tokens/s |\n| ------------------------------- | -------: |\n");
+    snprintf(test, sizeof test, "pp%d", r->n_prompt);
+    printf("| %-31s | %8.2f |\n", test, r->prefill_rate);
+    snprintf(test, sizeof test, "tg%d", r->n_generate);
+    printf("| %-31s | %8.2f |\n", test, r->decode_rate);
+    snprintf(test, sizeof test, "tg%d, no attention statistics", r->n_generate);
+    printf("| %-31s | %8.2f |\n\n", test, r->decode_rate_without);
+    printf("statistics decode at %.3f of the speed without them\n", r->decode_rate / r->decode_rate_without);
+    printf("bandwidth  %s of weights for a token; decode reaches %.2f of what the memory gives\n",
+           format_bytes(number, r->info.bytes_per_token), r->bandwidth_share);
+    printf("sampling   %.0f microseconds for one step over %d logits\n", 1e6 * r->sampling_seconds, r->info.n_vocab);
+    printf("load       %.3f s, peak memory %s\n", r->load_seconds, format_bytes(number, r->peak_bytes));
+    printf("logits     hash %016llx\n", (unsigned long long)r->logits_hash);
+}
+
+static void emit_model(emitter *json, const ex_engine_info *info) {
+    emit_object_begin(json, "model");
+    emit_bytes(json, "name", info->name);
+    emit_bytes(json, "architecture", info->architecture);
+    emit_count(json, "n_parameters", info->n_parameters);
+    emit_count(json, "weight_bytes", info->weight_bytes);
+    emit_count(json, "bytes_per_token", info->bytes_per_token);
+    emit_count(json, "kv_bytes_per_position", info->kv_bytes_per_position);
+    emit_whole(json, "n_vocab", info->n_vocab);
+    emit_object_end(json);
+}
+
+void bench_json(const bench_result *r) {
+    emitter json = {.out = stdout};
+    char hash[24];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->logits_hash);
+    emit_object_begin(&json, NULL);
+    emit_text(&json, "version", ex_version());
+    emit_model(&json, &r->info);
+    emit_text(&json, "kernels", r->info.kernels);
+    emit_whole(&json, "threads", r->info.n_threads);
+    emit_whole(&json, "repeat", r->n_repeat);
+    emit_object_begin(&json, "prefill");
+    emit_whole(&json, "tokens", r->n_prompt);
+    emit_real(&json, "tokens_per_second", r->prefill_rate);
+    emit_object_end(&json);
+    emit_object_begin(&json, "decode");
+    emit_whole(&json, "tokens", r->n_generate);
+    emit_real(&json, "tokens_per_second", r->decode_rate);
+    emit_real(&json, "tokens_per_second_without_statistics", r->decode_rate_without);
+    emit_real(&json, "statistics_ratio", r->decode_rate / r->decode_rate_without);
+    emit_real(&json, "bytes_per_second", r->decode_rate * (double)r->info.bytes_per_token);
+    emit_real(&json, "bandwidth_share", r->bandwidth_share);
+    emit_object_end(&json);
+    emit_object_begin(&json, "memory");
+    emit_real(&json, "read_bytes_per_second", r->bandwidth);
+    emit_count(&json, "peak_bytes", r->peak_bytes);
+    emit_object_end(&json);
+    emit_object_begin(&json, "sampling");
+    emit_real(&json, "microseconds", 1e6 * r->sampling_seconds);
+    emit_object_end(&json);
+    emit_object_begin(&json, "load");
+    emit_real(&json, "seconds", r->load_seconds);
+    emit_object_end(&json);
+    emit_text(&json, "logits_hash", hash);
+    emit_object_end(&json);
+    emit_line_end(&json);
+}

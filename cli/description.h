@@ -1,0 +1,42 @@
+/* description.h - what a GGUF file holds, gathered from its keys and tensors without knowing its architecture. */
+#ifndef CLI_DESCRIPTION_H
+#define CLI_DESCRIPTION_H
+
+#include "entropix.h"
+
+enum { TYPES_MAX = 64, SPECIALS_MAX = 16, SHAPE_COUNT = 9 };
+
+typedef struct type_share {
+    uint32_t type;
+    uint64_t n_tensors, n_bytes, n_weights;
+} type_share;
+
+typedef struct special_token {
+    ex_string role; /* "bos", "eos", … */
+    int64_t token;
+    ex_string text;
+} special_token;
+
+extern const char *const shape_names[SHAPE_COUNT]; /* as in the API: "n_layer", … */
+
+typedef struct cli_description {
+    const ex_file *file;
+    ex_string architecture, name, licence, tokenizer_model, tokenizer_pre;
+    int64_t shape[SHAPE_COUNT]; /* -1: the file does not say */
+    uint64_t n_vocab, n_weights, tensor_bytes;
+    uint64_t template_bytes;
+    type_share types[TYPES_MAX]; /* most bytes first */
+    size_t n_types;
+    special_token specials[SPECIALS_MAX];
+    size_t n_specials;
+    /* whether this build can use it */
+    ex_engine_info engine; /* valid when runs */
+    bool runs, tokenizes;
+    ex_error run_error, tokenizer_error;
+} cli_description;
+
+void describe(cli_description *out, const ex_file *file);
+
+double bits_per_weight(uint64_t n_bytes, uint64_t n_weights);
+
+#endif

@@ -1,0 +1,100 @@
+/* explain.c - a decision in words and numbers. */
+#include "metric_fields.h"
+#include "token_output.h"
+
+enum { SHOWN_CANDIDATES = 5 };
+
+static ex_string text_of(const token_view *view, int32_t token) { return ex_token_text(view->tokenizer, token, true); }
+
+static void next_part(const token_view *view) {
+    paint_format(view->painter, NULL, "%s", view->as_block ? "\n      " : " | ");
+}
+
+static void explain_metrics(const token_view *view, const ex_metrics *metrics) {
+    next_part(view);
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        paint_format(view->painter, style_dim, "%s%s", i ? " " : "", metric_names[i]);
+        paint_format(view->painter, NULL, " %.3f", metric_value(metrics, i));
+        if (view->as_block && i == 3)
+            next_part(view);
+        else if (view->as_block && i == 6)
+            next_part(view);
+    }
+}
+
+static void explain_rule(const token_view *view, const ex_decision *decision) {
+    next_part(view);
+    paint_format(view->painter, NULL, "%s", ex_strategy_condition(decision->strategy));
+    if (decision->margin_metric && *decision->margin_metric)
+        paint_format(view->painter, NULL, ", by %.3f of %s", decision->margin, decision->margin_metric);
+}
+
+static void explain_parameters(const token_view *view, const ex_decision *after) {
+    const ex_policy *before = view->policy;
+    next_part(view);
+    paint_format(view->painter, NULL, "T %.3f -> %.3f  top_p %.3f -> %.3f  top_k %d -> %d  min_p %.3f -> %.3f",
+                 before->temperature, after->temperature, before->top_p, after->top_p, before->top_k, after->top_k,
+                 before->min_p, after->min_p);
+}
+
+static void explain_candidates(const token_view *view, const ex_distribution *distribution) {
+    next_part(view);
+    paint_format(view->painter, NULL, "kept %zu:", distribution->count);
+    for (size_t i = 0; i < distribution->count && i < SHOWN_CANDIDATES; i++) {
+        paint_format(view->painter, NULL, " ");
+        paint_quoted(view->painter, style_bold, text_of(view, distribution->candidates[i].token));
+        paint_format(view->painter, NULL, " %.3f", distribution->candidates[i].probability);
+    }
+    if (distribution->count > SHOWN_CANDIDATES) paint_format(view->painter, NULL, " ...");
+}
+
+static double score_of(const ex_distribution *distribution, int32_t token) {
+    for (size_t i = 0; i < distribution->count; i++)
+        if (distribution->candidates[i].token == token) return distribution->candidates[i].score;
+    return 0;
+}
+
+static int distinct_draws(const ex_draw *draw) {
+    int distinct = 0;
+    for (int32_t i = 0; i < draw->n_draws; i++) {
+        int32_t before = 0;
+        while (draw->drawn[before] != draw->drawn[i]) before++;
+        distinct += before == i;
+    }
+    return distinct;
+}
+
+static void explain_draw(const token_view *view, const ex_choice *choice) {
+    const ex_draw *draw = &choice->draw;
+    next_part(view);
+    if (draw->token == EX_TOKEN_NONE) {
+        paint_format(view->painter, NULL, "the clarification is inserted");
+        return;
+    }
+    if (draw->n_draws == 0)
+        paint_format(view->painter, NULL, "the likeliest is ");
+    else if (draw->n_draws == 1)
+        paint_format(view->painter, NULL, "drew %.6f: ", draw->uniform[0]);
+    else
+        paint_format(view->painter, NULL, "drew %d, %d distinct; best score %.3f: ", draw->n_draws,
+                     distinct_draws(draw), score_of(&choice->distribution, draw->token));
+    paint_quoted(view->painter, style_bold, text_of(view, draw->token));
+}
+
+void explain_event(const token_view *view, const ex_event *event) {
+    const ex_choice *choice = event->choice;
+    if (!choice) return;
+    bool inserted = event->kind == EX_EVENT_INSERTED;
+    ex_strategy strategy = choice->decision.strategy;
+    paint_format(view->painter, style_dim, "%5zu ", event->position);
+    paint_quoted(view->painter, inserted ? style_inserted : strategy_style(strategy), text_of(view, event->token));
+    paint_format(view->painter, NULL, " %s%s", ex_strategy_name(strategy), inserted ? " (inserted)" : "");
+    if (event->kind == EX_EVENT_END) paint_format(view->painter, NULL, " (ends the text)");
+    explain_rule(view, &choice->decision);
+    explain_metrics(view, &choice->metrics);
+    explain_parameters(view, &choice->decision);
+    if (choice->distribution.count) explain_candidates(view, &choice->distribution);
+    explain_draw(view, choice);
+    paint_end(view->painter);
+    fputc('\n', view->painter->out);
+}

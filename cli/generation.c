@@ -1,0 +1,97 @@
+/* generation.c - prompt, tokens, time. */
+#include "generation.h"
+
+#include <stdlib.h>
+
+#include "interrupt.h"
+#include "metric_fields.h"
+
+enum { PIECE = 512 };               /* prompt tokens between two looks at Ctrl-C */
+static const double PATIENCE = 0.5; /* seconds of prefill without a progress bar */
+
+int32_t *tokens_of(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags, size_t *count) {
+    ex_error error;
+    for (size_t capacity = length + 8;; capacity = *count) {
+        int32_t *tokens = malloc(capacity * sizeof *tokens);
+        if (!tokens) {
+            report_memory();
+            return NULL;
+        }
+        ex_code code = ex_tokenize(tokenizer, text, length, flags, tokens, capacity, count, &error);
+        if (code == EX_OK && *count <= capacity) return tokens;
+        free(tokens);
+        if (code == EX_OK) continue;
+        report(&error);
+        return NULL;
+    }
+}
+
+static int prompt_pieces(cli_generation *generation, const int32_t *tokens, size_t n_tokens, cli_progress *bar) {
+    ex_error error;
+    ex_step step;
+    bar->next = seconds_now() + PATIENCE;
+    for (size_t at = 0; at < n_tokens;) {
+        size_t n = n_tokens - at < PIECE ? n_tokens - at : PIECE;
+        bool last = at + n == n_tokens;
+        ex_code code = last ? ex_generator_prompt(generation->generator, tokens + at, n, &error)
+                            : ex_session_evaluate(generation->session, tokens + at, n, NULL, &step, &error);
+        if (code != EX_OK) return report(&error);
+        at += n;
+        generation->tally.n_prefill += n;
+        if (!last) progress_show(bar, seconds_now(), at, n_tokens, "reading the prompt");
+        if (!last && interrupt_seen()) {
+            generation->tally.interrupted = true;
+            return STATUS_INTERRUPTED;
+        }
+    }
+    return STATUS_OK;
+}
+
+int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens) {
+    cli_progress bar = progress_begin();
+    double start = seconds_now();
+    int status = prompt_pieces(generation, tokens, n_tokens, &bar);
+    generation->tally.prefill_seconds += seconds_now() - start;
+    progress_end(&bar);
+    return status;
+}
+
+static void tally_event(cli_tally *tally, const ex_event *event, bool first_of_insertion) {
+    if (event->kind != EX_EVENT_END) {
+        tally->n_tokens++;
+        tally->n_inserted += event->kind == EX_EVENT_INSERTED;
+        tally->by_strategy[event->choice->decision.strategy]++;
+    }
+    bool decided = event->choice && (event->kind != EX_EVENT_INSERTED || first_of_insertion);
+    if (!decided) return;
+    tally->n_decisions++;
+    metric_add(&tally->sums, &event->choice->metrics);
+}
+
+int generation_run(cli_generation *generation, event_function show, void *context) {
+    ex_error error;
+    ex_event event = {.kind = EX_EVENT_TOKEN};
+    size_t before = ex_session_position(generation->session);
+    int status = STATUS_OK;
+    while (event.kind != EX_EVENT_END && generation->output == OUTPUT_OK) {
+        if (interrupt_seen()) {
+            generation->tally.interrupted = true;
+            status = STATUS_INTERRUPTED;
+            break;
+        }
+        ex_event_kind last = event.kind;
+        double start = seconds_now();
+        ex_code code = ex_generator_next(generation->generator, &event, &error);
+        generation->tally.decode_seconds += seconds_now() - start;
+        if (code != EX_OK) {
+            status = report(&error);
+            break;
+        }
+        tally_event(&generation->tally, &event, last != EX_EVENT_INSERTED);
+        show(context, &event);
+        generation->output = output_flush();
+    }
+    generation->tally.n_decoded += ex_session_position(generation->session) - before;
+    generation->tally.end = event.end;
+    return status;
+}

@@ -1,0 +1,42 @@
+/* generation.h - the loop that run and chat share, and the tally that a summary is made of. */
+#ifndef CLI_GENERATION_H
+#define CLI_GENERATION_H
+
+#include "entropix.h"
+#include "json_output.h"
+#include "terminal.h"
+
+typedef struct cli_tally {
+    size_t n_tokens; /* chosen or inserted */
+    size_t n_inserted;
+    size_t by_strategy[EX_STRATEGY_COUNT]; /* of n_tokens */
+    size_t n_decisions;
+    ex_metrics sums;             /* over decisions */
+    size_t n_prefill, n_decoded; /* positions evaluated */
+    double prefill_seconds, decode_seconds;
+    ex_end end;
+    bool interrupted;
+} cli_tally;
+
+typedef struct cli_generation {
+    ex_session *session;
+    ex_generator *generator;
+    cli_tally tally;
+    output_state output;
+} cli_generation;
+
+/* Shows one event; what it writes is flushed after it. */
+typedef void (*event_function)(void *context, const ex_event *event);
+
+/* Evaluates the prompt piece by piece, so that Ctrl-C and a progress bar come in between. */
+int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens);
+/* Generates until the end, Ctrl-C or a failed write. Each function returns STATUS_OK or the exit status. */
+int generation_run(cli_generation *generation, event_function show, void *context);
+
+/* The tokens of a text, or NULL after a message. */
+int32_t *tokens_of(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags, size_t *count);
+
+void summary_print(cli_painter *painter, const cli_tally *tally, const ex_session *session);
+void summary_json(emitter *json, const cli_tally *tally);
+
+#endif

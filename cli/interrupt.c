@@ -1,0 +1,32 @@
+/* interrupt.c - the one piece of state that a signal handler may touch. */
+#include "interrupt.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "terminal.h"
+
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int number) {
+    (void)number;
+    if (++interrupts < 2) return;
+    static const char reset[] = "\033[0m\n";
+    if (isatty(STDOUT_FILENO) && write(STDOUT_FILENO, reset, sizeof reset - 1) < 0) _exit(STATUS_INTERRUPTED);
+    _exit(STATUS_INTERRUPTED);
+}
+
+void interrupt_catch(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_interrupt; /* without SA_RESTART: reading a line must return */
+    sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+bool interrupt_seen(void) { return interrupts > 0; }
+
+void interrupt_forget(void) { interrupts = 0; }

@@ -1,0 +1,12 @@
+/* interrupt.h - Ctrl-C asks the program to stop after the token at hand; a second one ends it at once. */
+#ifndef CLI_INTERRUPT_H
+#define CLI_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* Also ignores SIGPIPE: a closed pipe shows as a failed write. */
+void interrupt_catch(void);
+bool interrupt_seen(void);
+void interrupt_forget(void);
+
+#endif

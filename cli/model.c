@@ -1,0 +1,147 @@
+/* model.c - where models are looked for, and how options become handles. */
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "terminal.h"
+
+#define SHIPPED_MODEL "entropix-40m-q6_k.gguf"
+enum { CONTEXT_COMMON = 4096, PLACES_MAX = 5, PATH_SIZE = 4096 };
+
+/* <prefix>/share/entropix as seen from <prefix>/bin, so that an installation can be moved. */
+static bool path_beside_program(char *path, size_t size) {
+    char program[PATH_SIZE];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0) return false;
+    program[n] = '\0';
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(program, '/');
+        if (!slash) return false;
+        *slash = '\0';
+    }
+    int length = snprintf(path, size, "%s/share/entropix/" SHIPPED_MODEL, program);
+    return length > 0 && (size_t)length < size;
+}
+
+static int shipped_places(char places[PLACES_MAX][PATH_SIZE]) {
+    int n = 0;
+    snprintf(places[n++], PATH_SIZE, "%s/models/" SHIPPED_MODEL, ENTROPIX_SOURCE_DIR);
+    if (path_beside_program(places[n], PATH_SIZE)) n++;
+    snprintf(places[n++], PATH_SIZE, "%s/" SHIPPED_MODEL, ENTROPIX_DATA_DIR);
+    snprintf(places[n++], PATH_SIZE, "models/" SHIPPED_MODEL);
+    return n;
+}
+
+static char *shipped_model(void) {
+    const char *named = getenv("ENTROPIX_MODEL");
+    if (named && *named) return strdup(named);
+    char places[PLACES_MAX][PATH_SIZE];
+    int n = shipped_places(places);
+    for (int i = 0; i < n; i++)
+        if (access(places[i], R_OK) == 0) return strdup(places[i]);
+    message("no model: -m FILE names one. Without it these places are looked at:");
+    fputs("  $ENTROPIX_MODEL (not set)\n", stderr);
+    for (int i = 0; i < n; i++) fprintf(stderr, "  %s\n", places[i]);
+    return NULL;
+}
+
+char *model_path(const cli_options *options) {
+    const char *named = option_text(options, OPTION_MODEL);
+    return named ? strdup(named) : shipped_model();
+}
+
+int model_open(ex_engine **out, const cli_options *options) {
+    char *path = model_path(options);
+    if (!path) return STATUS_INPUT;
+    ex_engine_options engine_options = ex_engine_options_default();
+    engine_options.n_threads = (int32_t)option_integer(options, OPTION_THREADS);
+    engine_options.kernels = option_text(options, OPTION_CPU);
+    ex_error error;
+    ex_code code = ex_engine_open(out, path, &engine_options, &error);
+    free(path);
+    return code == EX_OK ? STATUS_OK : report(&error);
+}
+
+static ex_code policy_base(ex_policy *out, const char *name, ex_error *error) {
+    ex_code code = ex_policy_preset(out, name, error);
+    if (code == EX_OK || access(name, F_OK) != 0) return code;
+    return ex_policy_read(out, name, error);
+}
+
+int policy_open(ex_policy *out, const cli_options *options) {
+    static const struct {
+        option_id id;
+        const char *key;
+    } overrides[] = {
+        {OPTION_TEMPERATURE, "temperature"}, {OPTION_TOP_K, "top_k"}, {OPTION_TOP_P, "top_p"}, {OPTION_MIN_P, "min_p"}};
+    ex_error error;
+    const char *name = option_text(options, OPTION_POLICY);
+    if (policy_base(out, name, &error) != EX_OK) {
+        if (error.code == EX_ERROR_ARGUMENT && access(name, F_OK) != 0)
+            message("--policy %s: no such file, and no preset of this name; %s", name, error.message);
+        else
+            report(&error);
+        return STATUS_INPUT;
+    }
+    for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
+        const char *value = option_text(options, overrides[i].id);
+        if (value && ex_policy_set(out, overrides[i].key, value, &error) != EX_OK) return report(&error);
+    }
+    return ex_policy_check(out, &error) == EX_OK ? STATUS_OK : report(&error);
+}
+
+uint64_t seed_choose(const cli_options *options) {
+    if (options->values[OPTION_SEED].given) return (uint64_t)option_integer(options, OPTION_SEED);
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = (uint32_t)time(NULL);
+    return seed;
+}
+
+int session_open(ex_session **out, ex_engine *engine, const cli_options *options, size_t n_wanted) {
+    ex_session_options session_options = ex_session_options_default();
+    size_t trained = (size_t)ex_engine_get_info(engine).n_context;
+    session_options.no_attention_statistics = option_flag(options, OPTION_NO_STATISTICS);
+    session_options.n_context = (size_t)option_integer(options, OPTION_CONTEXT);
+    if (session_options.n_context == 0) {
+        size_t wanted = n_wanted > CONTEXT_COMMON ? n_wanted : CONTEXT_COMMON;
+        session_options.n_context = wanted < trained ? wanted : trained;
+    } else if (session_options.n_context > trained) {
+        message("note: the model was trained for %zu positions; beyond them its text may make no sense", trained);
+    }
+    ex_error error;
+    return ex_session_open(out, engine, &session_options, &error) == EX_OK ? STATUS_OK : report(&error);
+}
+
+char *read_text(const char *path, size_t *length) {
+    bool standard_input = strcmp(path, "-") == 0;
+    FILE *file = standard_input ? stdin : fopen(path, "rbe");
+    if (!file) {
+        message("%s: cannot read: %s", path, strerror(errno));
+        return NULL;
+    }
+    size_t capacity = 1 << 16, n = 0;
+    char *text = malloc(capacity);
+    while (text) {
+        n += fread(text + n, 1, capacity - n - 1, file);
+        if (n + 1 < capacity) break;
+        char *larger = realloc(text, capacity *= 2);
+        if (!larger) free(text);
+        text = larger;
+    }
+    bool failed = ferror(file) != 0;
+    if (failed) message("%s: cannot read: %s", path, strerror(errno));
+    if (!text) report_memory();
+    if (!standard_input) fclose(file);
+    if (failed || !text) {
+        free(text);
+        return NULL;
+    }
+    text[n] = '\0';
+    *length = n;
+    return text;
+}

@@ -1,0 +1,118 @@
+/* options.h - one table of options. The parser, --help, the man pages and the shell completion all come from it. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum option_id {
+    OPTION_MODEL,
+    OPTION_THREADS,
+    OPTION_CPU,
+    OPTION_CONTEXT,
+    OPTION_NO_STATISTICS,
+    OPTION_PROMPT,
+    OPTION_FILE,
+    OPTION_SYSTEM,
+    OPTION_CHAT_TEMPLATE,
+    OPTION_PARSE_SPECIAL,
+    OPTION_ADD_BEGINNING,
+    OPTION_VERBOSE_PROMPT,
+    OPTION_NO_DISPLAY_PROMPT,
+    OPTION_PREDICT,
+    OPTION_CHAT_PREDICT,
+    OPTION_IGNORE_END,
+    OPTION_POLICY,
+    OPTION_SEED,
+    OPTION_TEMPERATURE,
+    OPTION_TOP_K,
+    OPTION_TOP_P,
+    OPTION_MIN_P,
+    OPTION_TOKENS,
+    OPTION_ALL,
+    OPTION_SCORES,
+    OPTION_BENCH_PROMPT,
+    OPTION_BENCH_GENERATE,
+    OPTION_REPEAT,
+    OPTION_EXPLAIN,
+    OPTION_JSON,
+    OPTION_VERBOSE,
+    OPTION_COLOR,
+    OPTION_USAGE,
+    OPTION_HELP,
+    OPTION_COUNT
+} option_id;
+
+typedef enum option_kind { KIND_FLAG, KIND_INTEGER, KIND_NUMBER, KIND_TEXT, KIND_FILE, KIND_CHOICE } option_kind;
+
+typedef struct cli_option {
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
+    option_kind kind;
+    const char *argument;    /* what help calls the value; for a choice, the words with | between them */
+    double minimum, maximum; /* of a number */
+    const char *value;       /* the default as it would be typed, or NULL */
+    const char *otherwise;   /* without a default value: what happens then, in words; "" when nothing needs saying */
+    unsigned commands;       /* bits of command_id */
+    const char *group;
+    const char *help;
+} cli_option;
+
+extern const cli_option option_table[OPTION_COUNT];
+
+typedef enum command_id {
+    COMMAND_RUN = 1 << 0,
+    COMMAND_CHAT = 1 << 1,
+    COMMAND_DECIDE = 1 << 2,
+    COMMAND_LOGITS = 1 << 3,
+    COMMAND_TOKENIZE = 1 << 4,
+    COMMAND_INFO = 1 << 5,
+    COMMAND_BENCH = 1 << 6,
+    COMMAND_QUANTIZE = 1 << 7,
+    COMMAND_HELPER = 1 << 8, /* help, man, completion */
+    COMMAND_ANY = (1 << 9) - 1
+} command_id;
+
+typedef struct option_value {
+    bool given;
+    int64_t integer;
+    double number;
+    const char *text;
+} option_value;
+
+enum { OPERANDS_MAX = 3 };
+
+typedef struct cli_options {
+    option_value values[OPTION_COUNT]; /* defaults where nothing was given */
+    const char *operands[OPERANDS_MAX];
+    int n_operands;
+} cli_options;
+
+typedef struct cli_command {
+    const char *name;
+    command_id id;
+    const char *operands; /* as the usage line shows them */
+    int minimum_operands, maximum_operands;
+    int (*run)(const cli_options *options);
+    const char *summary;
+    const char *description; /* paragraphs, divided by \n */
+    const char *examples;    /* lines, divided by \n */
+} cli_command;
+
+/* In the order of help; the last has no name. */
+extern const cli_command command_table[];
+const cli_command *command_find(const char *name);
+/* The name that is nearest to `name`, or NULL when none is near. */
+const char *command_nearest(const char *name);
+
+/* Reads the arguments after the subcommand. False after a message on standard error. */
+bool options_parse(cli_options *out, const cli_command *command, int n_arguments, char **arguments);
+
+static inline bool option_flag(const cli_options *options, option_id id) { return options->values[id].given; }
+static inline int64_t option_integer(const cli_options *options, option_id id) { return options->values[id].integer; }
+static inline const char *option_text(const cli_options *options, option_id id) { return options->values[id].text; }
+
+/* How many insertions, deletions and substitutions turn one word into the other. */
+int edit_distance(const char *a, const char *b);
+
+#endif

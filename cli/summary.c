@@ -1,0 +1,104 @@
+/* summary.c - what a generation amounts to, for people and as JSON. */
+#include "generation.h"
+#include "metric_fields.h"
+
+enum { BAR_CELLS = 60 };
+
+static const char *const end_names[] = {
+    [EX_END_NONE] = "none", [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length", [EX_END_CONTEXT] = "context"};
+
+static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
+
+static double share(const cli_tally *tally, int strategy) {
+    return tally->n_tokens ? (double)tally->by_strategy[strategy] / (double)tally->n_tokens : 0;
+}
+
+static void print_speed(cli_painter *painter, const char *what, size_t n, double seconds) {
+    paint_format(painter, style_dim, "%-9s ", what);
+    paint_format(painter, NULL, "%zu token%s in %.2f s, %.1f tokens/s\n", n, n == 1 ? "" : "s", seconds,
+                 rate(n, seconds));
+}
+
+/* Each strategy in its colour: the legend of the text above. */
+static void print_shares(cli_painter *painter, const cli_tally *tally) {
+    paint_format(painter, style_dim, "%-9s", "strategy");
+    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
+        if (tally->by_strategy[i] == 0) continue;
+        paint_format(painter, NULL, " ");
+        paint_format(painter, strategy_style((ex_strategy)i), "%s", ex_strategy_name((ex_strategy)i));
+        paint_format(painter, NULL, " %.1f %% ", 100 * share(tally, i));
+    }
+    if (tally->n_inserted) paint_format(painter, NULL, " (%zu inserted)", tally->n_inserted);
+    paint_format(painter, NULL, "\n");
+    if (!painter->color) return;
+    paint_format(painter, NULL, "%10s", "");
+    size_t sum = 0, drawn = 0;
+    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
+        sum += tally->by_strategy[i];
+        for (; drawn < sum * BAR_CELLS / tally->n_tokens; drawn++)
+            paint_format(painter, strategy_style((ex_strategy)i), "\xE2\x96\x88");
+    }
+    paint_format(painter, NULL, "\n");
+}
+
+static void print_means(cli_painter *painter, const cli_tally *tally) {
+    if (tally->n_decisions == 0) return;
+    paint_format(painter, style_dim, "%-9s", "means");
+    for (int i = 0; i < METRIC_COUNT_OF_STEP; i++) {
+        if (i == 4) paint_format(painter, NULL, "\n%9s", "");
+        paint_format(painter, style_dim, " %s", metric_names[i]);
+        paint_format(painter, NULL, " %.3f ", metric_value(&tally->sums, i) / (double)tally->n_decisions);
+    }
+    paint_format(painter, NULL, "\n");
+}
+
+static void print_end(cli_painter *painter, const cli_tally *tally, const ex_session *session) {
+    paint_format(painter, style_dim, "%-9s ", "ended");
+    if (tally->interrupted)
+        paint_format(painter, NULL, "by Ctrl-C");
+    else if (tally->end == EX_END_TOKEN)
+        paint_format(painter, NULL, "by the model");
+    else if (tally->end == EX_END_LENGTH)
+        paint_format(painter, NULL, "after %zu tokens (-n)", tally->n_tokens);
+    else if (tally->end == EX_END_CONTEXT)
+        paint_format(painter, NULL, "with the context of %zu positions full", ex_session_context(session));
+    else
+        paint_format(painter, NULL, "early");
+}
+
+void summary_print(cli_painter *painter, const cli_tally *tally, const ex_session *session) {
+    print_speed(painter, "prefill", tally->n_prefill, tally->prefill_seconds);
+    print_speed(painter, "decode", tally->n_decoded, tally->decode_seconds);
+    if (tally->n_tokens) print_shares(painter, tally);
+    print_means(painter, tally);
+    print_end(painter, tally, session);
+    paint_end(painter);
+}
+
+static void emit_speed(emitter *json, const char *key, size_t n, double seconds) {
+    emit_object_begin(json, key);
+    emit_count(json, "tokens", n);
+    emit_real(json, "seconds", seconds);
+    emit_real(json, "tokens_per_second", rate(n, seconds));
+    emit_object_end(json);
+}
+
+void summary_json(emitter *json, const cli_tally *tally) {
+    emit_speed(json, "prefill", tally->n_prefill, tally->prefill_seconds);
+    emit_speed(json, "decode", tally->n_decoded, tally->decode_seconds);
+    emit_count(json, "tokens", tally->n_tokens);
+    emit_count(json, "inserted", tally->n_inserted);
+    emit_object_begin(json, "strategies");
+    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
+        emit_object_begin(json, ex_strategy_name((ex_strategy)i));
+        emit_count(json, "tokens", tally->by_strategy[i]);
+        emit_real(json, "share", share(tally, i));
+        emit_object_end(json);
+    }
+    emit_object_end(json);
+    emit_object_begin(json, "mean_metrics");
+    for (int i = 0; i < METRIC_COUNT && tally->n_decisions; i++)
+        emit_real(json, metric_names[i], metric_value(&tally->sums, i) / (double)tally->n_decisions);
+    emit_object_end(json);
+    emit_text(json, "end", tally->interrupted ? "interrupted" : end_names[tally->end]);
+}
