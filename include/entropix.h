@@ -170,7 +170,7 @@ typedef struct ex_engine_info {
     uint64_t n_parameters;
     uint64_t weight_bytes;        /* all tensors */
     uint64_t bytes_per_token;     /* weights read to decode one token */
-    uint64_t kv_bytes_per_position;
+    uint64_t kv_bytes_per_position; /* in half precision */
     const char *kernels;          /* name of the kernel table in use */
     int32_t n_threads;
 } ex_engine_info;
@@ -202,9 +202,16 @@ typedef struct ex_step { /* the result of an evaluation, at its last position; a
     size_t position;               /* of the token that was evaluated last */
 } ex_step;
 
+typedef enum ex_kv_type { /* how keys and values of past positions are stored */
+    EX_KV_F16, /* half precision: what everybody uses */
+    EX_KV_F32, /* single precision: twice the memory, no rounding; for measurements */
+    EX_KV_TYPE_COUNT
+} ex_kv_type;
+
 typedef struct ex_session_options {
     size_t n_context; /* positions; 0: what the model was trained for, at most 4096 */
-    size_t n_batch;   /* tokens evaluated together in a prefill; 0: 512 */
+    size_t n_batch;   /* tokens evaluated together in a prefill; 0: 256 */
+    ex_kv_type kv_type;
     bool no_attention_statistics;
     bool keep_scores; /* keep the scores of the last query too, for ex_session_scores */
 } ex_session_options;

@@ -30,10 +30,25 @@ static float *random_floats(size_t n, double low, double high, uint64_t *seed) {
     return values;
 }
 
-static uint16_t *random_halves(size_t n, uint64_t *seed) {
-    uint16_t *values = ex_allocate_aligned(n, sizeof *values);
-    for (size_t i = 0; i < n; i++) values[i] = ex_half_from_float((float)random_between(seed, -2, 2));
-    return values;
+/* A page of keys or values as it is stored, and what it says. */
+typedef struct page {
+    void *elements;
+    float *values;
+} page;
+
+static page random_page(ex_kv_type type, size_t n, uint64_t *seed) {
+    page made = {ex_allocate_aligned(n, sizeof(float)), ex_allocate_aligned(n, sizeof(float))};
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)random_between(seed, -2, 2);
+        if (type == EX_KV_F32) ((float *)made.elements)[i] = made.values[i] = value;
+        else made.values[i] = ex_half_to_float(((uint16_t *)made.elements)[i] = ex_half_from_float(value));
+    }
+    return made;
+}
+
+static void free_page(page old) {
+    free(old.elements);
+    free(old.values);
 }
 
 static float *copy_floats(const float *values, size_t n) {
@@ -50,10 +65,11 @@ static void assert_same_bits(const ex_kernels *kernels, const char *what, const 
 
 /* ---- attention ---------------------------------------------------------------------------------------------- */
 
-static const size_t head_dims[] = {16, 32, 64, 80, 96, 128, 256};
+static const size_t head_dims[] = {12, 16, 32, 64, 80, 96, 128, 256};
 static const size_t query_counts[] = {1, 2, 3, 4, 5, 9};
 
 typedef struct attention_case {
+    ex_kv_type type;
     size_t head_dim, n_query, n_positions;
     uint64_t seed;
 } attention_case;
@@ -67,23 +83,25 @@ static void for_all_attention(attention_check check) {
         for (size_t d = 0; d < sizeof head_dims / sizeof *head_dims; d++)
             for (size_t q = 0; q < sizeof query_counts / sizeof *query_counts; q++)
                 for (size_t n = 1; n <= EX_KV_PAGE; n += n < 9 ? 1 : 5)
-                    check(*table, (attention_case){head_dims[d], query_counts[q], n, seed++});
+                    for (ex_kv_type type = 0; type < EX_KV_TYPE_COUNT; type++)
+                        check(*table, (attention_case){type, head_dims[d], query_counts[q], n, seed++});
 }
 
 static void check_scores(const ex_kernels *kernels, attention_case c) {
     const size_t stride = EX_KV_PAGE + 16;
     const float scale = 0.125f;
     float *queries = random_floats(c.n_query * c.head_dim, -2, 2, &c.seed);
-    uint16_t *keys = random_halves(c.head_dim * EX_KV_PAGE, &c.seed);
+    page keys = random_page(c.type, c.head_dim * EX_KV_PAGE, &c.seed);
     float *scores = ex_allocate_aligned(c.n_query * stride, sizeof *scores);
     float *alone = ex_allocate_aligned(EX_KV_PAGE, sizeof *alone);
-    kernels->attention_scores(queries, c.n_query, c.head_dim, keys, c.n_positions, scale, scores, stride);
+    kernels->attention_scores[c.type](queries, c.n_query, c.head_dim, keys.elements, c.n_positions, scale, scores,
+                                      stride);
     for (size_t q = 0; q < c.n_query; q++) {
         const float *query = queries + q * c.head_dim;
         for (size_t j = 0; j < c.n_positions; j++) {
             double sum = 0, query_squares = 0, key_squares = 0;
             for (size_t d = 0; d < c.head_dim; d++) {
-                double key = (double)ex_half_to_float(keys[d * EX_KV_PAGE + j]);
+                double key = (double)keys.values[d * EX_KV_PAGE + j];
                 sum += (double)query[d] * key;
                 query_squares += (double)query[d] * (double)query[d];
                 key_squares += key * key;
@@ -94,11 +112,11 @@ static void check_scores(const ex_kernels *kernels, attention_case c) {
                          c.head_dim, q, j, c.n_positions, (double)scores[q * stride + j], sum * (double)scale);
         }
         /* One query alone, and against a full page, has the same bits. */
-        kernels->attention_scores(query, 1, c.head_dim, keys, EX_KV_PAGE, scale, alone, EX_KV_PAGE);
+        kernels->attention_scores[c.type](query, 1, c.head_dim, keys.elements, EX_KV_PAGE, scale, alone, EX_KV_PAGE);
         assert_same_bits(kernels, "score", alone, scores + q * stride, c.n_positions);
     }
     free(queries);
-    free(keys);
+    free_page(keys);
     free(scores);
     free(alone);
 }
@@ -111,16 +129,16 @@ static void test_attention_scores(void **state) {
 static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
     const size_t stride = EX_KV_PAGE + 16, n_out = c.n_query * c.head_dim;
     float *probabilities = random_floats(c.n_query * stride, 0, 1, &c.seed);
-    uint16_t *values = random_halves(EX_KV_PAGE * c.head_dim, &c.seed);
+    page values = random_page(c.type, EX_KV_PAGE * c.head_dim, &c.seed);
     float *start = random_floats(n_out, -1, 1, &c.seed);
     float *out = copy_floats(start, n_out), *alone = copy_floats(start, n_out);
-    kernels->attention_values(probabilities, stride, c.n_query, values, c.n_positions, c.head_dim, out);
+    kernels->attention_values[c.type](probabilities, stride, c.n_query, values.elements, c.n_positions, c.head_dim,
+                                      out);
     for (size_t i = 0; i < n_out; i++) {
         size_t q = i / c.head_dim, d = i % c.head_dim;
         double sum = (double)start[i], squares = sum * sum;
         for (size_t j = 0; j < c.n_positions; j++) {
-            double value = (double)ex_half_to_float(values[j * c.head_dim + d]);
-            double product = (double)probabilities[q * stride + j] * value;
+            double product = (double)probabilities[q * stride + j] * (double)values.values[j * c.head_dim + d];
             sum += product;
             squares += product * product;
         }
@@ -129,21 +147,21 @@ static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
                      c.head_dim, q, d, c.n_positions, (double)out[i], sum);
     }
     /* One query alone, with the masked rest of the page, has the same bits; so has a page that comes in two parts. */
+    const size_t part = c.n_positions / 2, element = c.type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t);
+    const void *second = (const char *)values.elements + part * c.head_dim * element;
     for (size_t q = 0; q < c.n_query; q++) {
-        float *row = probabilities + q * stride;
+        float *row = probabilities + q * stride, *to = alone + q * c.head_dim;
         for (size_t j = c.n_positions; j < EX_KV_PAGE; j++) row[j] = 0;
         if (q % 2 == 0) {
-            kernels->attention_values(row, stride, 1, values, EX_KV_PAGE, c.head_dim, alone + q * c.head_dim);
+            kernels->attention_values[c.type](row, stride, 1, values.elements, EX_KV_PAGE, c.head_dim, to);
             continue;
         }
-        size_t part = c.n_positions / 2;
-        kernels->attention_values(row, stride, 1, values, part, c.head_dim, alone + q * c.head_dim);
-        kernels->attention_values(row + part, stride, 1, values + part * c.head_dim, c.n_positions - part, c.head_dim,
-                                  alone + q * c.head_dim);
+        kernels->attention_values[c.type](row, stride, 1, values.elements, part, c.head_dim, to);
+        kernels->attention_values[c.type](row + part, stride, 1, second, c.n_positions - part, c.head_dim, to);
     }
     assert_same_bits(kernels, "weighted value", alone, out, n_out);
     free(probabilities);
-    free(values);
+    free_page(values);
     free(start);
     free(out);
     free(alone);

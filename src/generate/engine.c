@@ -68,7 +68,7 @@ static ex_string text_of_key(const ex_file *file, const char *name) {
 ex_engine_info ex_engine_get_info(const ex_engine *engine) {
     const ex_model *model = &engine->model;
     const ex_shape *shape = &model->shape;
-    ex_kv_shape kv = {(size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
+    ex_kv_shape kv = {EX_KV_F16, (size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
     return (ex_engine_info){
         .architecture = text_of_key(engine->file, "general.architecture"),
         .name = text_of_key(engine->file, "general.name"),

@@ -62,19 +62,20 @@ typedef struct ex_kernels {
     /* x += y */
     void (*add)(float *x, const float *y, size_t n);
 
-    /* Scores of n_query queries against n_positions (<= EX_KV_PAGE) keys of one page:
+    /* For each way to store keys and values (ex_kv_type: EX_KV_F16 uint16_t halves, EX_KV_F32 floats): scores of
+     * n_query queries against n_positions (<= EX_KV_PAGE) keys of one page,
      * scores[q * scores_stride + j] = scale * sum over d of queries[q][d] * keys[d][j].
-     * queries [n_query][head_dim]; keys is half precision, TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to
-     * EX_KV_PAGE positions of each row (room is guaranteed); those past n_positions are not read. */
-    void (*attention_scores)(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
-                             size_t n_positions, float scale, float *scores, size_t scores_stride);
+     * queries [n_query][head_dim]; keys are TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to EX_KV_PAGE
+     * positions of each row (room is guaranteed); those past n_positions are not read. */
+    void (*attention_scores[EX_KV_TYPE_COUNT])(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                               size_t n_positions, float scale, float *scores, size_t scores_stride);
     /* In place: scores of one query over n positions to probabilities. `statistics` may be NULL. Masked positions are
      * -infinity: probability 0, and they count neither in the sums nor in the mean. */
     void (*softmax)(float *row, size_t n, ex_row_statistics *statistics);
-    /* out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in order.
-     * values is half precision [EX_KV_PAGE][head_dim]. */
-    void (*attention_values)(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
-                             size_t n_positions, size_t head_dim, float *out);
+    /* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in
+     * order; values [EX_KV_PAGE][head_dim]. */
+    void (*attention_values[EX_KV_TYPE_COUNT])(const float *probabilities, size_t stride, size_t n_query,
+                                               const void *values, size_t n_positions, size_t head_dim, float *out);
     /* Sum over heads and positions [first, last) of |P[h][j] - mean over heads of P[h][j]|;
      * probabilities [n_head][stride]. */
     double (*head_deviation)(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);

@@ -5,15 +5,30 @@
 
 #include <math.h>
 
-void ex_portable_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
-                                  size_t n_positions, float scale, float *scores, size_t scores_stride) {
+/* One element of a page, whichever way it is stored. */
+static inline float load(const void *elements, ex_kv_type type, size_t i) {
+    return type == EX_KV_F32 ? ((const float *)elements)[i] : ex_half_to_float(((const uint16_t *)elements)[i]);
+}
+
+static inline void attention_scores(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim,
+                                    const void *keys, size_t n_positions, float scale, float *scores, size_t stride) {
     for (size_t q = 0; q < n_query; q++) {
         float sums[EX_KV_PAGE] = {0};
         for (size_t d = 0; d < head_dim; d++)
             for (size_t j = 0; j < n_positions; j++)
-                sums[j] += queries[q * head_dim + d] * ex_half_to_float(keys[d * EX_KV_PAGE + j]);
-        for (size_t j = 0; j < n_positions; j++) scores[q * scores_stride + j] = scale * sums[j];
+                sums[j] += queries[q * head_dim + d] * load(keys, type, d * EX_KV_PAGE + j);
+        for (size_t j = 0; j < n_positions; j++) scores[q * stride + j] = scale * sums[j];
     }
+}
+
+void ex_portable_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                      size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    attention_scores(EX_KV_F16, queries, n_query, head_dim, keys, n_positions, scale, scores, scores_stride);
+}
+
+void ex_portable_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                      size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    attention_scores(EX_KV_F32, queries, n_query, head_dim, keys, n_positions, scale, scores, scores_stride);
 }
 
 /* With x = score - maximum and Z = sum of e^x, the entropy in nats is ln Z - (sum of e^x · x) / Z. */
@@ -46,12 +61,22 @@ void ex_portable_softmax(float *row, size_t n, ex_row_statistics *statistics) {
     statistics->mean_absolute_score = sum_absolute / (double)n_live;
 }
 
-void ex_portable_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
-                                  size_t n_positions, size_t head_dim, float *out) {
+static inline void attention_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
+                                    const void *values, size_t n_positions, size_t head_dim, float *out) {
     for (size_t q = 0; q < n_query; q++)
         for (size_t j = 0; j < n_positions; j++)
             for (size_t d = 0; d < head_dim; d++)
-                out[q * head_dim + d] += probabilities[q * stride + j] * ex_half_to_float(values[j * head_dim + d]);
+                out[q * head_dim + d] += probabilities[q * stride + j] * load(values, type, j * head_dim + d);
+}
+
+void ex_portable_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                      size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F16, probabilities, stride, n_query, values, n_positions, head_dim, out);
+}
+
+void ex_portable_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                      size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F32, probabilities, stride, n_query, values, n_positions, head_dim, out);
 }
 
 double ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/half.h"
 #include "model/batch.h"
 #include "model/rope.h"
 
@@ -32,14 +31,8 @@ static void store_key_value(const ex_batch *batch, size_t layer, size_t kv_head,
     const ex_shape *shape = &batch->model->shape;
     size_t head_dim = (size_t)shape->head_dim;
     size_t at = token * (size_t)shape->n_head_kv * head_dim + kv_head * head_dim;
-    size_t page = (batch->first + token) / EX_KV_PAGE, slot = (batch->first + token) % EX_KV_PAGE;
-    uint16_t *keys = ex_kv_keys(batch->kv, page, layer, kv_head) + slot;
-    uint16_t *values = ex_kv_values(batch->kv, page, layer, kv_head) + slot * head_dim;
     rotate(batch, token, w->k + at);
-    for (size_t d = 0; d < head_dim; d++) {
-        keys[d * EX_KV_PAGE] = ex_half_from_float(w->k[at + d]);
-        values[d] = ex_half_from_float(w->v[at + d]);
-    }
+    ex_kv_store(batch->kv, batch->first + token, layer, kv_head, w->k + at, w->v + at);
 }
 
 static void gather_queries(const ex_batch *batch, const head_group *group, size_t first_token, size_t n_tokens,
@@ -118,13 +111,13 @@ static void attend_tile(const ex_batch *batch, size_t layer, size_t kv_head, siz
 
     gather_queries(batch, &group, first_token, n_tokens, tile->queries);
     for (size_t page = 0; page < n_pages; page++)
-        kernels->attention_scores(tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
+        kernels->attention_scores[batch->kv_type](tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
                                   positions_in_page(page, n_positions), scale, tile->scores + page * EX_KV_PAGE,
                                   w->scores_stride);
     softmax_rows(batch, layer, &group, first_token, n_tokens, tile->scores);
     memset(tile->out, 0, n_rows * group.head_dim * sizeof *tile->out);
     for (size_t page = 0; page < n_pages; page++)
-        kernels->attention_values(tile->scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
+        kernels->attention_values[batch->kv_type](tile->scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
                                   ex_kv_values(batch->kv, page, layer, kv_head), positions_in_page(page, n_positions),
                                   group.head_dim, tile->out);
     scatter_out(batch, &group, first_token, n_tokens, tile->out);

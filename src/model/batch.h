@@ -9,6 +9,7 @@ typedef struct ex_batch {
     const ex_model *model;
     ex_workspace *work;
     const ex_kv_table *kv;
+    ex_kv_type kv_type;
     const int32_t *tokens; /* [n_tokens] */
     size_t n_tokens;
     size_t first;          /* position of tokens[0] */

@@ -6,17 +6,18 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "base/memory.h"
 
 struct ex_kv_page {
     uint32_t references;
-    uint16_t *data;
+    char *data;
     ex_kv_page *next_free;
 };
 
 typedef struct slab { /* address space for the pages of one more timeline */
     struct slab *next;
-    uint16_t *memory;
+    char *memory;
     size_t n_bytes;
     ex_kv_page *pages;
 } slab;
@@ -30,15 +31,17 @@ struct ex_kv_pool {
     ex_kv_page *free_pages;
 };
 
+static const size_t element_bytes[EX_KV_TYPE_COUNT] = {[EX_KV_F16] = sizeof(uint16_t), [EX_KV_F32] = sizeof(float)};
+
 uint64_t ex_kv_bytes_per_position(ex_kv_shape shape) {
-    return (uint64_t)shape.n_layer * shape.n_head_kv * shape.head_dim * 2 * sizeof(uint16_t);
+    return (uint64_t)shape.n_layer * shape.n_head_kv * shape.head_dim * 2 * element_bytes[shape.type];
 }
 
 static ex_code add_slab(ex_kv_pool *pool, size_t n_pages, ex_error *error) {
     uint64_t n_bytes;
     slab *new_slab = ex_allocate(1, sizeof *new_slab);
     ex_kv_page *pages = ex_allocate(n_pages, sizeof *pages);
-    uint16_t *memory = ex_multiply(n_pages, pool->page_bytes, &n_bytes) ? ex_reserve(n_bytes) : NULL;
+    char *memory = ex_multiply(n_pages, pool->page_bytes, &n_bytes) ? ex_reserve(n_bytes) : NULL;
     if (!new_slab || !pages || !memory) {
         free(new_slab);
         free(pages);
@@ -50,7 +53,7 @@ static ex_code add_slab(ex_kv_pool *pool, size_t n_pages, ex_error *error) {
     pool->slabs = new_slab;
     pool->n_pages += n_pages;
     for (size_t i = n_pages; i-- > 0;) {
-        pages[i].data = memory + i * (pool->page_bytes / sizeof *memory);
+        pages[i].data = memory + i * pool->page_bytes;
         pages[i].next_free = pool->free_pages;
         pool->free_pages = &pages[i];
     }
@@ -174,12 +177,31 @@ size_t ex_kv_pages_in_use(const ex_kv_table *table) {
     return n_used;
 }
 
-uint16_t *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
-    const ex_kv_shape *shape = &table->pool->shape;
-    size_t head_elements = 2 * EX_KV_PAGE * shape->head_dim;
-    return table->pages[page]->data + (layer * shape->n_head_kv + head) * head_elements;
+/* Bytes of one head's keys, or of its values, in a page. */
+static size_t half_bytes(const ex_kv_shape *shape) {
+    return EX_KV_PAGE * shape->head_dim * element_bytes[shape->type];
 }
 
-uint16_t *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
-    return ex_kv_keys(table, page, layer, head) + EX_KV_PAGE * table->pool->shape.head_dim;
+void *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
+    const ex_kv_shape *shape = &table->pool->shape;
+    return table->pages[page]->data + (layer * shape->n_head_kv + head) * 2 * half_bytes(shape);
+}
+
+void *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
+    return (char *)ex_kv_keys(table, page, layer, head) + half_bytes(&table->pool->shape);
+}
+
+void ex_kv_store(const ex_kv_table *table, size_t position, size_t layer, size_t head, const float *key,
+                 const float *value) {
+    size_t page = position / EX_KV_PAGE, slot = position % EX_KV_PAGE, head_dim = table->pool->shape.head_dim;
+    void *keys = ex_kv_keys(table, page, layer, head), *values = ex_kv_values(table, page, layer, head);
+    for (size_t d = 0; d < head_dim; d++) {
+        if (table->pool->shape.type == EX_KV_F32) {
+            ((float *)keys)[d * EX_KV_PAGE + slot] = key[d];
+            ((float *)values)[slot * head_dim + d] = value[d];
+        } else {
+            ((uint16_t *)keys)[d * EX_KV_PAGE + slot] = ex_half_from_float(key[d]);
+            ((uint16_t *)values)[slot * head_dim + d] = ex_half_from_float(value[d]);
+        }
+    }
 }

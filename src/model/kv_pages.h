@@ -1,6 +1,6 @@
 /* kv_pages.h - keys and values of past positions, in pages that timelines share.
  *
- * A page holds EX_KV_PAGE positions of every layer, in half precision. For each layer and key-value head it has first
+ * A page holds EX_KV_PAGE positions of every layer. For each layer and key-value head it has first
  * the keys, transposed: [head_dim][EX_KV_PAGE], then the values: [EX_KV_PAGE][head_dim].
  * Forked sessions share pages by counting references; who writes to a shared page gets a copy first. A pool belongs to
  * a family of sessions, reserves address space for all that they could ever hold, and so never fails later; pages that
@@ -14,6 +14,7 @@ typedef struct ex_kv_pool ex_kv_pool;
 typedef struct ex_kv_page ex_kv_page;
 
 typedef struct ex_kv_shape {
+    ex_kv_type type;
     size_t n_layer, n_head_kv, head_dim;
 } ex_kv_shape;
 
@@ -39,7 +40,11 @@ uint64_t ex_kv_bytes_per_position(ex_kv_shape shape);
 /* Pages in use by the whole family. */
 size_t ex_kv_pages_in_use(const ex_kv_table *table);
 
-uint16_t *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t head);
-uint16_t *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head);
+void *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t head);
+void *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head);
+
+/* Writes one position's key and value (head_dim floats each) of one head. */
+void ex_kv_store(const ex_kv_table *table, size_t position, size_t layer, size_t head, const float *key,
+                 const float *value);
 
 #endif

@@ -21,8 +21,8 @@ struct ex_session {
 
 ex_session_options ex_session_options_default(void) { return (ex_session_options){0}; }
 
-static ex_kv_shape kv_shape(const ex_shape *shape) {
-    return (ex_kv_shape){(size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
+static ex_kv_shape kv_shape(const ex_shape *shape, ex_kv_type type) {
+    return (ex_kv_shape){type, (size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
 }
 
 static ex_code fill_options(ex_session_options *options, const ex_shape *shape, ex_error *error) {
@@ -31,6 +31,8 @@ static ex_code fill_options(ex_session_options *options, const ex_shape *shape, 
     if (options->n_context > n_trained)
         return ex_fail(error, EX_ERROR_CONTEXT, 0, "a context of %zu positions: this model was trained for at most %zu",
                        options->n_context, n_trained);
+    if (options->kv_type >= EX_KV_TYPE_COUNT)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "KV cache type %d does not exist", (int)options->kv_type);
     if (options->n_batch == 0) options->n_batch = BATCH_DEFAULT;
     if (options->n_batch > options->n_context) options->n_batch = options->n_context;
     return EX_OK;
@@ -61,7 +63,7 @@ ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_opt
     ex_code code = fill_options(&filled, &model->shape, error);
     if (code == EX_OK) code = open_session(out, model, &filled, error);
     if (code != EX_OK) return code;
-    code = ex_kv_open(&(*out)->kv, kv_shape(&model->shape), filled.n_context, error);
+    code = ex_kv_open(&(*out)->kv, kv_shape(&model->shape, filled.kv_type), filled.n_context, error);
     if (code != EX_OK) {
         ex_session_close(*out);
         *out = NULL;
@@ -148,6 +150,7 @@ static void evaluate_all(ex_session *session, const int32_t *tokens, size_t n_to
             .model = session->model,
             .work = &session->work,
             .kv = &session->kv,
+            .kv_type = session->options.kv_type,
             .tokens = tokens + done,
             .n_tokens = is_last ? left : session->options.n_batch,
             .first = session->position,
