@@ -1,0 +1,213 @@
+/* test_generate.c - the loop from prompt to tokens: the same tokens for the same seed however the work is cut, no
+ * allocation per token, clarification, text in whole characters, reasons to stop. */
+#include "support.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "generate/text_stream.h"
+
+/* The linker sends the library's allocations here (CMakeLists.txt). */
+static atomic_int n_allocations;
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+void *__wrap_malloc(size_t size) {
+    atomic_fetch_add(&n_allocations, 1);
+    return __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size) {
+    atomic_fetch_add(&n_allocations, 1);
+    return __real_calloc(count, size);
+}
+void *__wrap_realloc(void *memory, size_t size) {
+    atomic_fetch_add(&n_allocations, 1);
+    return __real_realloc(memory, size);
+}
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    atomic_fetch_add(&n_allocations, 1);
+    return __real_aligned_alloc(alignment, size);
+}
+
+typedef struct run { /* one answer of the small test model */
+    int32_t n_threads;
+    size_t n_batch, n_context, n_predict;
+    uint64_t seed;
+    bool ignore_end;
+    ex_policy policy;
+} run;
+
+static run default_run(void) {
+    run r = {.n_threads = 2, .n_context = 200, .n_predict = 60, .seed = 42, .ignore_end = true};
+    ex_error error;
+    assert_ok(ex_policy_preset(&r.policy, NULL, &error), &error);
+    return r;
+}
+
+typedef struct answer {
+    int32_t tokens[200];
+    ex_event_kind kinds[200];
+    ex_strategy strategies[200];
+    size_t n_tokens, n_inserted;
+    ex_end end;
+    int n_allocations; /* while generating */
+} answer;
+
+static const int32_t prompt[] = {1, 50, 60, 300, 301, 302, 303, 304, 305, 306, 307, 308};
+enum { N_PROMPT = sizeof prompt / sizeof *prompt };
+
+static void collect(ex_generator *generator, answer *out) {
+    ex_error error;
+    ex_event event;
+    int before = atomic_load(&n_allocations);
+    do {
+        assert_ok(ex_generator_next(generator, &event, &error), &error);
+        if (event.kind == EX_EVENT_END) break;
+        out->kinds[out->n_tokens] = event.kind;
+        out->strategies[out->n_tokens] = event.choice->decision.strategy;
+        out->tokens[out->n_tokens++] = event.token;
+        out->n_inserted += event.kind == EX_EVENT_INSERTED;
+    } while (out->n_tokens < 200);
+    out->end = event.end;
+    out->n_allocations = atomic_load(&n_allocations) - before;
+}
+
+static answer generate(const run *r) {
+    ex_engine *engine;
+    ex_session *session;
+    ex_generator *generator;
+    ex_error error;
+    static answer out;
+    memset(&out, 0, sizeof out);
+    ex_engine_options engine_options = {.n_threads = r->n_threads};
+    assert_ok(ex_engine_open(&engine, test_data("models/llama3-f16.gguf"), &engine_options, &error), &error);
+    ex_session_options session_options = {.n_context = r->n_context, .n_batch = r->n_batch};
+    assert_ok(ex_session_open(&session, engine, &session_options, &error), &error);
+    ex_generator_options options = {
+        .policy = &r->policy, .seed = r->seed, .n_predict = r->n_predict, .ignore_end = r->ignore_end};
+    assert_ok(ex_generator_open(&generator, session, &options, &error), &error);
+    ex_event event;
+    assert_int_equal(ex_generator_next(generator, &event, &error), EX_ERROR_ARGUMENT); /* no prompt yet */
+    assert_ok(ex_generator_prompt(generator, prompt, N_PROMPT, &error), &error);
+    collect(generator, &out);
+    ex_generator_close(generator);
+    ex_session_close(session);
+    ex_engine_close(engine);
+    return out;
+}
+
+static void assert_same(const answer *a, const answer *b) {
+    assert_int_equal(a->n_tokens, b->n_tokens);
+    assert_memory_equal(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens);
+}
+
+static void test_seed_decides_alone(void **state) {
+    (void)state;
+    run r = default_run();
+    r.policy.temperature = 1.5;
+    answer first = generate(&r);
+    assert_int_equal(first.n_tokens, 60);
+    assert_int_equal(first.end, EX_END_LENGTH);
+    for (int32_t n_threads = 1; n_threads <= 3; n_threads++)
+        for (size_t n_batch = 1; n_batch <= 16; n_batch += 5) {
+            r.n_threads = n_threads;
+            r.n_batch = n_batch;
+            answer again = generate(&r);
+            assert_same(&first, &again);
+        }
+    r.seed = 43;
+    answer other = generate(&r);
+    assert_memory_not_equal(first.tokens, other.tokens, first.n_tokens * sizeof *first.tokens);
+}
+
+static void test_no_allocation_per_token(void **state) {
+    (void)state;
+    run r = default_run();
+    answer a = generate(&r);
+    assert_int_equal(a.n_tokens, 60);
+    assert_int_equal(a.n_allocations, 0);
+}
+
+static void test_ends(void **state) {
+    (void)state;
+    run r = default_run();
+    r.n_context = 40;
+    answer a = generate(&r);
+    assert_int_equal(a.end, EX_END_CONTEXT);
+    assert_int_equal(a.n_tokens, 40 - N_PROMPT);
+    r = default_run();
+    r.n_predict = 1;
+    assert_int_equal(generate(&r).n_tokens, 1);
+}
+
+/* With these thresholds every step wants the clarification, so that cooldown and limit alone decide. */
+static void test_clarification(void **state) {
+    (void)state;
+    run r = default_run();
+    r.policy.low_entropy = 0;
+    r.policy.clarify_entropy = 0;
+    r.policy.low_varentropy = 1000;
+    r.policy.clarify_token = 77;
+    r.policy.clarify_cooldown = 10;
+    r.policy.clarify_limit = 2;
+    answer a = generate(&r);
+    assert_int_equal(a.n_inserted, 2);
+    assert_int_equal(a.kinds[0], EX_EVENT_INSERTED);
+    assert_int_equal(a.tokens[0], 77);
+    assert_int_equal(a.strategies[0], EX_STRATEGY_CLARIFY);
+    assert_int_equal(a.kinds[1], EX_EVENT_TOKEN);
+    assert_int_equal(a.strategies[1], EX_STRATEGY_CLARIFY_RESAMPLE);
+    size_t second = 1;
+    while (second < a.n_tokens && a.kinds[second] != EX_EVENT_INSERTED) second++;
+    assert_in_range(second, 10, 12);
+
+    r.policy.clarify_token = EX_TOKEN_NONE; /* a text is inserted whole */
+    snprintf(r.policy.clarify_text, sizeof r.policy.clarify_text, "ab");
+    r.policy.clarify_limit = 1;
+    a = generate(&r);
+    assert_true(a.n_inserted >= 2);
+    for (size_t i = 0; i < a.n_inserted; i++) assert_int_equal(a.kinds[i], EX_EVENT_INSERTED);
+    assert_int_equal(a.kinds[a.n_inserted], EX_EVENT_TOKEN);
+}
+
+static void assert_text(ex_string text, const char *expected) {
+    assert_int_equal(text.length, strlen(expected));
+    assert_memory_equal(text.data, expected, text.length);
+}
+
+static ex_string bytes_of(const char *text) { return (ex_string){text, strlen(text)}; }
+
+static void test_text_comes_in_whole_characters(void **state) {
+    (void)state;
+    ex_text_stream stream;
+    ex_error error;
+    assert_ok(ex_text_stream_open(&stream, 8, &error), &error);
+    assert_text(ex_text_stream_add(&stream, bytes_of("a\xE2\x82")), "a");
+    assert_text(ex_text_stream_add(&stream, bytes_of("\xAC z")), "\xE2\x82\xAC z");
+    assert_text(ex_text_stream_add(&stream, bytes_of("\xF0\x9F")), "");
+    assert_text(ex_text_stream_add(&stream, bytes_of("\x98\x80")), "\xF0\x9F\x98\x80");
+    assert_text(ex_text_stream_add(&stream, bytes_of("\xFF\xFE" "b\xE2")), "\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+    assert_text(ex_text_stream_add(&stream, bytes_of("c")), "\xEF\xBF\xBD" "c");
+    assert_text(ex_text_stream_add(&stream, bytes_of("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xC3")),
+                "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+    assert_text(ex_text_stream_end(&stream), "\xEF\xBF\xBD");
+    assert_text(ex_text_stream_end(&stream), "");
+    ex_text_stream_close(&stream);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seed_decides_alone), cmocka_unit_test(test_no_allocation_per_token),
+        cmocka_unit_test(test_ends),               cmocka_unit_test(test_clarification),
+        cmocka_unit_test(test_text_comes_in_whole_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
