@@ -21,8 +21,7 @@ ex_code ex_fail_memory(ex_error *error, const char *what) {
 }
 
 ex_code ex_fail_system(ex_error *error, const char *path, const char *what) {
-    char reason[128];
-    int number = errno;
-    if (strerror_r(number, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", number);
+    char buffer[128];
+    const char *reason = strerror_r(errno, buffer, sizeof buffer); /* GNU's: the text may not be in the buffer */
     return ex_fail(error, EX_ERROR_IO, 0, "%s: cannot %s: %s", path, what, reason);
 }
