@@ -52,13 +52,14 @@ ALWAYS_INLINE __m256d avx2_high_pd(__m256 values) { return _mm256_cvtps_pd(_mm25
 
 ALWAYS_INLINE __m256 avx2_absolute(__m256 values) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values); }
 
-/* e^x in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^r - 1 and gives 2^n. `x` must be in [-87, 88] or
- * NaN. The polynomial is the minimax one for (e^r - 1 - r) / r² weighted by r²; its error in e^r is 3.2e-9. */
-ALWAYS_INLINE __m256 avx2_exp_parts(__m256 x, __m256 *power) {
+/* e^(x + error) in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^(r + error) - 1 and gives 2^n. `x` must
+ * be in [-87, 88] or NaN, `error` what the rounding of x has lost. The polynomial is the minimax one for
+ * (e^r - 1 - r) / r² weighted by r²; its error in e^r is 3.2e-9. */
+ALWAYS_INLINE __m256 avx2_exp_parts(__m256 x, __m256 error, __m256 *power) {
     const __m256 log2_e = _mm256_set1_ps(0x1.715476p+0f);
     const __m256 ln2_high = _mm256_set1_ps(0x1.62e4p-1f), ln2_low = _mm256_set1_ps(0x1.7f7d1cp-20f);
     __m256 n = _mm256_round_ps(_mm256_mul_ps(x, log2_e), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m256 r = _mm256_fnmadd_ps(n, ln2_low, _mm256_fnmadd_ps(n, ln2_high, x));
+    __m256 r = _mm256_fnmadd_ps(n, ln2_low, _mm256_add_ps(_mm256_fnmadd_ps(n, ln2_high, x), error));
     __m256 q = _mm256_set1_ps(1.3950478746918725e-3f);
     q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(8.368883750785984e-3f));
     q = _mm256_fmadd_ps(q, r, _mm256_set1_ps(4.166620598563467e-2f));
@@ -73,7 +74,7 @@ ALWAYS_INLINE __m256 avx2_exp_parts(__m256 x, __m256 *power) {
 ALWAYS_INLINE __m256 avx2_exp_negative(__m256 x) {
     const __m256 lowest = _mm256_set1_ps(-87);
     __m256 power;
-    __m256 minus_one = avx2_exp_parts(_mm256_max_ps(lowest, x), &power);
+    __m256 minus_one = avx2_exp_parts(_mm256_max_ps(lowest, x), _mm256_setzero_ps(), &power);
     __m256 result = _mm256_mul_ps(_mm256_add_ps(minus_one, _mm256_set1_ps(1)), power);
     return _mm256_andnot_ps(_mm256_cmp_ps(x, lowest, _CMP_LT_OQ), result);
 }
@@ -93,11 +94,15 @@ void ex_avx2_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, c
 void ex_avx2_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
                          size_t out_stride);
 
-void ex_avx2_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
-                              size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx2_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx2_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx2_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                  size_t n_positions, size_t head_dim, float *out);
+void ex_avx2_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                  size_t n_positions, size_t head_dim, float *out);
 void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics);
-void ex_avx2_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
-                              size_t n_positions, size_t head_dim, float *out);
 double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 
 void ex_avx2_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);

@@ -11,14 +11,21 @@ enum {
     SINGLE_VECTORS = 4              /* one query: more vectors, so that additions overlap */
 };
 
-ALWAYS_INLINE void scores_tile(const float *queries, size_t head_dim, const uint16_t *keys, __m256 scale,
-                               float *scores, size_t scores_stride, size_t n_query, size_t n_vectors) {
+/* Eight elements of a page from `i` on, whichever way it is stored. */
+ALWAYS_INLINE __m256 load_page(ex_kv_type type, const void *elements, size_t i) {
+    return type == EX_KV_F32 ? _mm256_loadu_ps((const float *)elements + i)
+                             : avx2_load_halves((const uint16_t *)elements + i);
+}
+
+/* Scores of positions from `first` on. */
+ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t head_dim, const void *keys, size_t first,
+                               __m256 scale, float *scores, size_t scores_stride, size_t n_query, size_t n_vectors) {
     __m256 sums[QUERIES][SINGLE_VECTORS];
     for (size_t q = 0; q < n_query; q++)
         for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_setzero_ps();
     for (size_t d = 0; d < head_dim; d++) {
         __m256 row[SINGLE_VECTORS];
-        for (size_t v = 0; v < n_vectors; v++) row[v] = avx2_load_halves(keys + d * EX_KV_PAGE + v * 8);
+        for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, keys, d * EX_KV_PAGE + first + v * 8);
         for (size_t q = 0; q < n_query; q++) {
             __m256 query = _mm256_broadcast_ss(queries + q * head_dim + d);
             for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(query, row[v], sums[q][v]);
@@ -26,63 +33,81 @@ ALWAYS_INLINE void scores_tile(const float *queries, size_t head_dim, const uint
     }
     for (size_t q = 0; q < n_query; q++)
         for (size_t v = 0; v < n_vectors; v++)
-            _mm256_storeu_ps(scores + q * scores_stride + v * 8, _mm256_mul_ps(scale, sums[q][v]));
+            _mm256_storeu_ps(scores + q * scores_stride + first + v * 8, _mm256_mul_ps(scale, sums[q][v]));
 }
 
-void ex_avx2_attention_scores(const float *queries, size_t n_query, size_t head_dim, const uint16_t *keys,
-                              size_t n_positions, float scale, float *scores, size_t scores_stride) {
+ALWAYS_INLINE void attention_scores(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim,
+                                    const void *keys, size_t n_positions, float scale, float *scores, size_t stride) {
     const __m256 scales = _mm256_set1_ps(scale);
     size_t q = 0;
     for (; q + QUERIES <= n_query; q += QUERIES)
         for (size_t j = 0; j < n_positions; j += QUERY_VECTORS * 8)
-            scores_tile(queries + q * head_dim, head_dim, keys + j, scales, scores + q * scores_stride + j,
-                        scores_stride, QUERIES, QUERY_VECTORS);
+            scores_tile(type, queries + q * head_dim, head_dim, keys, j, scales, scores + q * stride, stride, QUERIES,
+                        QUERY_VECTORS);
     for (; q < n_query; q++)
         for (size_t j = 0; j < n_positions; j += SINGLE_VECTORS * 8)
-            scores_tile(queries + q * head_dim, head_dim, keys + j, scales, scores + q * scores_stride + j,
-                        scores_stride, 1, SINGLE_VECTORS);
+            scores_tile(type, queries + q * head_dim, head_dim, keys, j, scales, scores + q * stride, stride, 1,
+                        SINGLE_VECTORS);
 }
 
-ALWAYS_INLINE void values_tile(const float *probabilities, size_t stride, const uint16_t *values, size_t n_positions,
-                               size_t head_dim, float *out, size_t n_query, size_t n_vectors) {
+void ex_avx2_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                  size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    attention_scores(EX_KV_F16, queries, n_query, head_dim, keys, n_positions, scale, scores, scores_stride);
+}
+
+void ex_avx2_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                  size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    attention_scores(EX_KV_F32, queries, n_query, head_dim, keys, n_positions, scale, scores, scores_stride);
+}
+
+/* Dimensions from `first` on. */
+ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size_t stride, const void *values,
+                               size_t n_positions, size_t head_dim, size_t first, float *out, size_t n_query,
+                               size_t n_vectors) {
     __m256 sums[QUERIES][SINGLE_VECTORS];
     for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + v * 8);
+        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + first + v * 8);
     for (size_t j = 0; j < n_positions; j++) {
         __m256 row[SINGLE_VECTORS];
-        for (size_t v = 0; v < n_vectors; v++) row[v] = avx2_load_halves(values + j * head_dim + v * 8);
+        for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, values, j * head_dim + first + v * 8);
         for (size_t q = 0; q < n_query; q++) {
             __m256 probability = _mm256_broadcast_ss(probabilities + q * stride + j);
             for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(probability, row[v], sums[q][v]);
         }
     }
     for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++) _mm256_storeu_ps(out + q * head_dim + v * 8, sums[q][v]);
+        for (size_t v = 0; v < n_vectors; v++) _mm256_storeu_ps(out + q * head_dim + first + v * 8, sums[q][v]);
 }
 
-void ex_avx2_attention_values(const float *probabilities, size_t stride, size_t n_query, const uint16_t *values,
-                              size_t n_positions, size_t head_dim, float *out) {
-    if (head_dim % 8 != 0) {
-        ex_portable_attention_values(probabilities, stride, n_query, values, n_positions, head_dim, out);
-        return;
-    }
-    size_t q = 0;
-    for (; q + QUERIES <= n_query; q += QUERIES) {
-        const float *p = probabilities + q * stride;
-        float *o = out + q * head_dim;
+/* head_dim is a multiple of 8. */
+ALWAYS_INLINE void attention_values(ex_kv_type type, const float *p, size_t stride, size_t n_query, const void *values,
+                                    size_t n_positions, size_t head_dim, float *out) {
+    for (; n_query >= QUERIES; n_query -= QUERIES, p += QUERIES * stride, out += QUERIES * head_dim) {
         size_t d = 0;
         for (; d + QUERY_VECTORS * 8 <= head_dim; d += QUERY_VECTORS * 8)
-            values_tile(p, stride, values + d, n_positions, head_dim, o + d, QUERIES, QUERY_VECTORS);
-        if (d < head_dim) values_tile(p, stride, values + d, n_positions, head_dim, o + d, QUERIES, 1);
+            values_tile(type, p, stride, values, n_positions, head_dim, d, out, QUERIES, QUERY_VECTORS);
+        if (d < head_dim) values_tile(type, p, stride, values, n_positions, head_dim, d, out, QUERIES, 1);
     }
-    for (; q < n_query; q++) {
-        const float *p = probabilities + q * stride;
-        float *o = out + q * head_dim;
+    for (; n_query > 0; n_query--, p += stride, out += head_dim) {
         size_t d = 0;
         for (; d + SINGLE_VECTORS * 8 <= head_dim; d += SINGLE_VECTORS * 8)
-            values_tile(p, stride, values + d, n_positions, head_dim, o + d, 1, SINGLE_VECTORS);
-        for (; d < head_dim; d += 8) values_tile(p, stride, values + d, n_positions, head_dim, o + d, 1, 1);
+            values_tile(type, p, stride, values, n_positions, head_dim, d, out, 1, SINGLE_VECTORS);
+        for (; d < head_dim; d += 8) values_tile(type, p, stride, values, n_positions, head_dim, d, out, 1, 1);
     }
+}
+
+void ex_avx2_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                  size_t n_positions, size_t head_dim, float *out) {
+    if (head_dim % 8 == 0)
+        attention_values(EX_KV_F16, probabilities, stride, n_query, values, n_positions, head_dim, out);
+    else ex_portable_attention_values_f16(probabilities, stride, n_query, values, n_positions, head_dim, out);
+}
+
+void ex_avx2_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                  size_t n_positions, size_t head_dim, float *out) {
+    if (head_dim % 8 == 0)
+        attention_values(EX_KV_F32, probabilities, stride, n_query, values, n_positions, head_dim, out);
+    else ex_portable_attention_values_f32(probabilities, stride, n_query, values, n_positions, head_dim, out);
 }
 
 /* ---- softmax ------------------------------------------------------------------------------------------------ */

@@ -137,19 +137,28 @@ ALWAYS_INLINE void add_moments(moment_sums *sums, __m256d minus_one, __m256d pow
     sums->sum_x_squared = _mm256_fmadd_pd(e_x, x, sums->sum_x_squared);
 }
 
+/* What a - b has lost to rounding, exactly (Knuth's TwoSum). */
+ALWAYS_INLINE __m256 difference_error(__m256 a, __m256 b, __m256 difference) {
+    __m256 minus_b = _mm256_sub_ps(difference, a);
+    return _mm256_sub_ps(_mm256_sub_ps(a, _mm256_sub_ps(difference, minus_b)), _mm256_add_ps(b, minus_b));
+}
+
 ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, float maximum) {
     const __m256 masked = _mm256_set1_ps(-INFINITY), maxima = _mm256_set1_ps(maximum);
-    const __m256 lowest = _mm256_set1_ps(-87); /* what lies below adds nothing that a double sum would keep */
+    /* What lies more than 87 below adds nothing that a sum would keep. */
+    const __m256 lowest = _mm256_set1_ps(nextafterf(maximum - 87, maximum));
+    const __m256d wide_maxima = _mm256_set1_pd((double)maximum);
     moment_sums low = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()}, high = low;
     for (size_t i = 0; i < n; i += 8) {
-        __m256 x = _mm256_sub_ps(avx2_load_or(values + i, n - i, masked), maxima);
-        __m256 counts = _mm256_cmp_ps(x, lowest, _CMP_NLT_UQ);
-        __m256 power;
-        x = _mm256_max_ps(lowest, x);
-        __m256 minus_one = avx2_exp_parts(x, &power);
+        __m256 eight = avx2_load_or(values + i, n - i, masked);
+        __m256 counts = _mm256_cmp_ps(eight, lowest, _CMP_NLT_UQ);
+        eight = _mm256_max_ps(lowest, eight);
+        __m256 x = _mm256_sub_ps(eight, maxima), power;
+        __m256 minus_one = avx2_exp_parts(x, difference_error(eight, maxima, x), &power);
         power = _mm256_and_ps(power, counts);
-        add_moments(&low, avx2_low_pd(minus_one), avx2_low_pd(power), avx2_low_pd(x));
-        add_moments(&high, avx2_high_pd(minus_one), avx2_high_pd(power), avx2_high_pd(x));
+        add_moments(&low, avx2_low_pd(minus_one), avx2_low_pd(power), _mm256_sub_pd(avx2_low_pd(eight), wide_maxima));
+        add_moments(&high, avx2_high_pd(minus_one), avx2_high_pd(power),
+                    _mm256_sub_pd(avx2_high_pd(eight), wide_maxima));
     }
     return (ex_exponential_sums){avx2_sum_pd(_mm256_add_pd(low.sum, high.sum)),
                                  avx2_sum_pd(_mm256_add_pd(low.sum_x, high.sum_x)),
