@@ -1,5 +1,5 @@
 /* team.h - a team of threads that runs one function together, with barriers and shared work counters.
- * A barrier between kernels is on the path of every token, so waiting spins for a moment and sleeps on a futex after. */
+ * A barrier between kernels is on the path of every token, so waiting spins for a moment and then sleeps on a futex. */
 #ifndef EX_BASE_TEAM_H
 #define EX_BASE_TEAM_H
 

@@ -150,7 +150,8 @@ static void insert_next(ex_generator *generator, ex_event *event) {
 /* Why generation must stop before the next token, if it must. */
 static ex_end find_end(const ex_generator *generator) {
     if (generator->end != EX_END_NONE) return generator->end;
-    if (generator->options.n_predict > 0 && generator->n_generated >= generator->options.n_predict) return EX_END_LENGTH;
+    size_t n_predict = generator->options.n_predict;
+    if (n_predict > 0 && generator->n_generated >= n_predict) return EX_END_LENGTH;
     size_t held = ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
     return held >= ex_session_context(generator->session) ? EX_END_CONTEXT : EX_END_NONE;
 }

@@ -15,6 +15,10 @@ enum { N_ARCHITECTURES = sizeof architectures / sizeof *architectures };
 /* Beyond these a file is damaged or hostile, not a model that fits into a machine. */
 enum { MAX_LAYERS = 1024, MAX_HEADS = 1024, MAX_WIDTH = 1 << 20, MAX_HEAD_DIM = 512, MAX_CONTEXT = 1 << 28 };
 
+static bool text_is(ex_string text, const char *expected) {
+    return text.length == strlen(expected) && memcmp(text.data, expected, text.length) == 0;
+}
+
 static void list_architectures(char *out, size_t size) {
     size_t used = 0;
     out[0] = 0;
@@ -30,7 +34,7 @@ ex_code ex_architecture_find(const ex_architecture **out, const ex_file *file, e
         return ex_fail(error, EX_ERROR_FORMAT, key ? key->offset : 0,
                        "%s: no text 'general.architecture': this file holds no model", path);
     for (size_t i = 0; i < N_ARCHITECTURES; i++)
-        if (strlen(architectures[i].name) == name.length && memcmp(architectures[i].name, name.data, name.length) == 0) {
+        if (text_is(name, architectures[i].name)) {
             *out = &architectures[i];
             return EX_OK;
         }
@@ -90,12 +94,9 @@ static float read_positive(key_reader *reader, const char *name, double default_
     double value = default_value;
     if (!key && default_value < 0) fail(reader, NULL, full, "is missing");
     if (key && !ex_key_number(key, 0, &value)) fail(reader, key, full, "is no number");
-    if (reader->code == EX_OK && !(isfinite(value) && value > 0)) fail(reader, key, full, "is not a finite number above 0");
+    bool is_positive = isfinite(value) && value > 0;
+    if (reader->code == EX_OK && !is_positive) fail(reader, key, full, "is not a finite number above 0");
     return (float)value;
-}
-
-static bool text_is(ex_string text, const char *expected) {
-    return text.length == strlen(expected) && memcmp(text.data, expected, text.length) == 0;
 }
 
 static float read_rope_scale(key_reader *reader) {

@@ -111,15 +111,15 @@ static void attend_tile(const ex_batch *batch, size_t layer, size_t kv_head, siz
 
     gather_queries(batch, &group, first_token, n_tokens, tile->queries);
     for (size_t page = 0; page < n_pages; page++)
-        kernels->attention_scores[batch->kv_type](tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
-                                  positions_in_page(page, n_positions), scale, tile->scores + page * EX_KV_PAGE,
-                                  w->scores_stride);
+        kernels->attention_scores[batch->kv_type](
+            tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
+            positions_in_page(page, n_positions), scale, tile->scores + page * EX_KV_PAGE, w->scores_stride);
     softmax_rows(batch, layer, &group, first_token, n_tokens, tile->scores);
     memset(tile->out, 0, n_rows * group.head_dim * sizeof *tile->out);
     for (size_t page = 0; page < n_pages; page++)
-        kernels->attention_values[batch->kv_type](tile->scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
-                                  ex_kv_values(batch->kv, page, layer, kv_head), positions_in_page(page, n_positions),
-                                  group.head_dim, tile->out);
+        kernels->attention_values[batch->kv_type](
+            tile->scores + page * EX_KV_PAGE, w->scores_stride, n_rows, ex_kv_values(batch->kv, page, layer, kv_head),
+            positions_in_page(page, n_positions), group.head_dim, tile->out);
     scatter_out(batch, &group, first_token, n_tokens, tile->out);
 }
 
@@ -128,7 +128,7 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer) {
     size_t n_head_kv = (size_t)batch->model->shape.n_head_kv;
     size_t n_tiles = (batch->n_tokens + w->tile_tokens - 1) / w->tile_tokens;
     size_t first, last;
-    /* With one token the thread that attends is the one that stored; with more, all must be stored before any attends. */
+    /* With one token, the thread that attends is the one that stored; with more, all are stored before any attends. */
     if (batch->n_tokens > 1) {
         while (ex_worker_next(worker, n_head_kv * batch->n_tokens, 16, &first, &last))
             for (size_t i = first; i < last; i++) store_key_value(batch, layer, i % n_head_kv, i / n_head_kv);
@@ -137,8 +137,8 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer) {
     while (ex_worker_next(worker, n_head_kv * n_tiles, 1, &first, &last)) {
         /* later tiles have more positions to attend to: they go first so that threads finish together */
         size_t tile = n_tiles - 1 - first / n_head_kv, kv_head = first % n_head_kv;
-        size_t first_token = tile * w->tile_tokens;
-        size_t n_tokens = batch->n_tokens - first_token < w->tile_tokens ? batch->n_tokens - first_token : w->tile_tokens;
+        size_t first_token = tile * w->tile_tokens, left = batch->n_tokens - first_token;
+        size_t n_tokens = left < w->tile_tokens ? left : w->tile_tokens;
         if (batch->n_tokens == 1) store_key_value(batch, layer, kv_head, 0);
         attend_tile(batch, layer, kv_head, first_token, n_tokens, &w->tiles[worker->index]);
     }
@@ -148,7 +148,8 @@ void ex_attention_deviation(const ex_batch *batch, const ex_worker *worker, size
     if (!batch->statistics) return;
     const ex_workspace *w = batch->work;
     size_t n_positions = batch->first + batch->n_tokens;
-    for (size_t chunk = (size_t)worker->index; chunk * EX_DEVIATION_CHUNK < n_positions; chunk += (size_t)worker->count) {
+    size_t n_chunks = (n_positions + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
+    for (size_t chunk = (size_t)worker->index; chunk < n_chunks; chunk += (size_t)worker->count) {
         size_t first = chunk * EX_DEVIATION_CHUNK;
         size_t last = n_positions - first < EX_DEVIATION_CHUNK ? n_positions : first + EX_DEVIATION_CHUNK;
         w->deviation[layer * w->n_chunks + chunk] = batch->model->kernels->head_deviation(

@@ -97,7 +97,8 @@ static ex_code place_vector(loader *load, const ex_tensor *tensor, const tensor_
         return fail_tensor(load, tensor, EX_ERROR_UNSUPPORTED, "must have type F32");
     *vector = tensor->data;
     for (uint64_t i = 0; i < tensor->ne[0]; i++)
-        if (!isfinite((*vector)[i])) return fail_tensor(load, tensor, EX_ERROR_NUMBER, "holds a value that is not finite");
+        if (!isfinite((*vector)[i]))
+            return fail_tensor(load, tensor, EX_ERROR_NUMBER, "holds a value that is not finite");
     return EX_OK;
 }
 
@@ -201,7 +202,7 @@ static bool explain_tensor(const ex_file *file, const ex_tensor *tensor, float *
             if (!isfinite(row[i])) {
                 uint64_t offset = tensor->offset + r * row_bytes;
                 ex_fail(error, EX_ERROR_NUMBER, offset,
-                        "%s: byte %llu: tensor '%.*s' has a weight or scale that is not finite in row %llu, column %llu",
+                        "%s: byte %llu: tensor '%.*s' has a weight or scale that is not finite (row %llu, column %llu)",
                         ex_file_path(file), (unsigned long long)offset, (int)tensor->name.length, tensor->name.data,
                         (unsigned long long)r, (unsigned long long)i);
                 return true;
