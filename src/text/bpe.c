@@ -96,7 +96,7 @@ static void find_bytes(ex_bpe *bpe) {
         char text = (char)byte;
         bpe->bytes[byte] = ex_vocabulary_find(bpe->vocabulary, &text, 1);
         if (bpe->bytes[byte] == EX_TOKEN_NONE) bpe->bytes[byte] = bpe->vocabulary->bytes[byte];
-        if (bpe->bytes[byte] == EX_TOKEN_NONE) bpe->bytes[byte] = bpe->vocabulary->unknown;
+        if (bpe->bytes[byte] == EX_TOKEN_NONE) bpe->bytes[byte] = ex_vocabulary_unknown(bpe->vocabulary);
     }
 }
 

@@ -45,8 +45,9 @@ static bool push_symbol(const ex_vocabulary *vocabulary, const char *word, const
         all = all && vocabulary->bytes[(unsigned char)word[symbol->first + i]] != EX_TOKEN_NONE;
     for (uint32_t i = 0; all && i < symbol->length; i++)
         ex_token_push(out, vocabulary->bytes[(unsigned char)word[symbol->first + i]]);
-    if (!all && vocabulary->unknown != EX_TOKEN_NONE) ex_token_push(out, vocabulary->unknown);
-    return all || vocabulary->unknown != EX_TOKEN_NONE;
+    int32_t unknown = all ? EX_TOKEN_NONE : ex_vocabulary_unknown(vocabulary);
+    if (unknown != EX_TOKEN_NONE) ex_token_push(out, unknown);
+    return all || unknown != EX_TOKEN_NONE;
 }
 
 static ex_code run_word(const ex_sentencepiece *sentencepiece, const char *word, size_t length, uint64_t offset,

@@ -99,6 +99,12 @@ int32_t ex_vocabulary_find(const ex_vocabulary *vocabulary, const char *text, si
     return id != EX_TOKEN_NONE && is_ordinary(&vocabulary->tokens[id]) ? id : EX_TOKEN_NONE;
 }
 
+int32_t ex_vocabulary_unknown(const ex_vocabulary *vocabulary) {
+    int32_t id = vocabulary->unknown;
+    if (id == EX_TOKEN_NONE || id == vocabulary->beginning) return EX_TOKEN_NONE;
+    return vocabulary->tokens[id].ends_generation ? EX_TOKEN_NONE : id;
+}
+
 static void insert_kinds(ex_vocabulary *vocabulary, bool ordinary) {
     for (int32_t id = 0; id < vocabulary->size; id++) {
         const ex_token *token = &vocabulary->tokens[id];

@@ -49,6 +49,9 @@ int32_t ex_vocabulary_find(const ex_vocabulary *vocabulary, const char *text, si
 /* Any token but those of kind byte. */
 int32_t ex_vocabulary_find_any(const ex_vocabulary *vocabulary, const char *text, size_t length);
 
+/* What stands for text that cannot be expressed. Not a token that begins or ends a text, which some files name here. */
+int32_t ex_vocabulary_unknown(const ex_vocabulary *vocabulary);
+
 /* Puts the plain bytes of `length` bytes in a form at `out`, never more than that many, and returns how many. */
 size_t ex_text_plain(ex_text_form form, const char *text, size_t length, char *out);
 
