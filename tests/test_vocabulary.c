@@ -223,8 +223,8 @@ static void test_longest_special_token_wins(void **state) {
 
 static void test_ends_of_generation_by_text(void **state) {
     (void)state;
-    const recipe r = {{"s model;gpt2", "S tokens;a;<|im_end|>;<|eot_id|>;<|end|>;<｜end▁of▁sentence｜>;<|fim_pad|>;b;</s>",
-                       "S merges;a a", "u eot_token_id;6"}};
+    const recipe r = {{"s model;gpt2", "S merges;a a", "u eot_token_id;6",
+                       "S tokens;a;<|im_end|>;<|eot_id|>;<|end|>;<｜end▁of▁sentence｜>;<|fim_pad|>;b;</s>"}};
     ex_tokenizer *tokenizer = open_good(&r);
     for (int32_t id = 0; id < 8; id++) {
         assert_int_equal(ex_token_ends_generation(tokenizer, id), id != 0);
