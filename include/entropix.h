@@ -130,11 +130,13 @@ EX_API ex_code ex_tokenizer_open(ex_tokenizer **out, const ex_file *file, ex_err
 EX_API void ex_tokenizer_close(ex_tokenizer *tokenizer);
 EX_API int32_t ex_tokenizer_size(const ex_tokenizer *tokenizer); /* n_vocab */
 /* Text (UTF-8; EX_ERROR_FORMAT with the byte offset when it is not) to tokens. Writes at most `capacity` ids and
- * always sets `count` to how many there are: a second call with room for `count` succeeds. */
+ * always sets `count` to how many there are (that is no error): a second call with room for `count` gets them all. A
+ * text that begins with the beginning-of-sequence token, where that counts, gets no second one. */
 EX_API ex_code ex_tokenize(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags,
                            int32_t *tokens, size_t capacity, size_t *count, ex_error *error);
 /* The bytes that a token stands for (possibly part of a UTF-8 sequence). Control tokens give their name when
- * `special`, else nothing. Ids outside the vocabulary give nothing. */
+ * `special`, else nothing. Ids outside the vocabulary give nothing. SentencePiece vocabularies put a space before a
+ * text, which its first token then shows: take it away when a whole text is put together again. */
 EX_API ex_string ex_token_text(const ex_tokenizer *tokenizer, int32_t token, bool special);
 EX_API bool ex_token_is_control(const ex_tokenizer *tokenizer, int32_t token);
 EX_API bool ex_token_ends_generation(const ex_tokenizer *tokenizer, int32_t token);
