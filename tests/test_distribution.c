@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entropix.h"
+#include "sampler/sampler.h"
 
 static ex_policy preset(const char *name) {
     ex_policy policy;
@@ -18,7 +18,7 @@ static ex_policy preset(const char *name) {
 static ex_sampler *open_sampler(const ex_policy *policy, int32_t n_vocab) {
     ex_sampler *sampler;
     ex_error error;
-    assert_ok(ex_sampler_open(&sampler, policy, n_vocab, &error), &error);
+    assert_ok(ex_sampler_open_with(&sampler, policy, n_vocab, &ex_vector_math_portable, &error), &error);
     return sampler;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entropix.h"
+#include "sampler/sampler.h"
 
 #define TOLERANCE 1e-5
 
@@ -22,7 +22,7 @@ static ex_policy preset(const char *name) {
 static ex_sampler *open_sampler(const ex_policy *policy, int32_t n_vocab) {
     ex_sampler *sampler;
     ex_error error;
-    assert_ok(ex_sampler_open(&sampler, policy, n_vocab, &error), &error);
+    assert_ok(ex_sampler_open_with(&sampler, policy, n_vocab, &ex_vector_math_portable, &error), &error);
     return sampler;
 }
 
@@ -488,12 +488,12 @@ static void test_clarification_arguments(void **state) {
     assert_int_equal(step(sampler, doubtful, 0).decision.strategy, EX_STRATEGY_CLARIFY_RESAMPLE);
     ex_sampler_close(sampler);
     policy.clarify_token = 64;
-    assert_int_equal(ex_sampler_open(&sampler, &policy, 64, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_sampler_open_with(&sampler, &policy, 64, &ex_vector_math_portable, &error), EX_ERROR_ARGUMENT);
     assert_null(sampler);
-    assert_int_equal(ex_sampler_open(&sampler, NULL, 0, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_sampler_open_with(&sampler, NULL, 0, &ex_vector_math_portable, &error), EX_ERROR_ARGUMENT);
     policy = preset(NULL);
     policy.top_p = NAN;
-    assert_int_equal(ex_sampler_open(&sampler, &policy, 64, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_sampler_open_with(&sampler, &policy, 64, &ex_vector_math_portable, &error), EX_ERROR_ARGUMENT);
     ex_sampler_close(NULL);
 }
 

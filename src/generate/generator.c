@@ -61,9 +61,10 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
     if (generator->options.policy) policy = *generator->options.policy;
     generator->options.policy = NULL;
     if (code == EX_OK) code = ex_policy_check(&policy, error);
-    if (code == EX_OK) code = ex_sampler_open(&generator->sampler, &policy, model->shape.n_vocab, error);
+    const ex_vector_math *math = &model->kernels->vector_math;
+    if (code == EX_OK)
+        code = ex_sampler_open_with(&generator->sampler, &policy, model->shape.n_vocab, math, error);
     if (code != EX_OK) return code;
-    ex_sampler_set_math(generator->sampler, &model->kernels->vector_math);
     code = ex_text_stream_open(&generator->text, longest_token(generator->tokenizer), error);
     return code == EX_OK ? set_clarification(generator, error) : code;
 }
@@ -93,6 +94,8 @@ void ex_generator_close(ex_generator *generator) {
     ex_text_stream_close(&generator->text);
     free(generator);
 }
+
+ex_sampler *ex_generator_sampler(ex_generator *generator) { return generator->sampler; }
 
 ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);

@@ -68,7 +68,8 @@ static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
     return EX_OK;
 }
 
-ex_code ex_sampler_open(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, ex_error *error) {
+ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, const ex_vector_math *math,
+                             ex_error *error) {
     *out = NULL;
     ex_policy chosen;
     if (n_vocab < 1) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "a sampler needs at least one token, not %d", n_vocab);
@@ -82,7 +83,7 @@ ex_code ex_sampler_open(ex_sampler **out, const ex_policy *policy, int32_t n_voc
     if (!sampler) return ex_fail_memory(error, "a sampler");
     sampler->policy = chosen;
     sampler->n_vocab = (size_t)n_vocab;
-    sampler->math = &ex_vector_math_portable;
+    sampler->math = math;
     code = open_memory(sampler, error);
     if (code == EX_OK && chosen.clarify_token != EX_TOKEN_NONE)
         code = ex_sampler_set_clarification(sampler, &chosen.clarify_token, 1, error);
@@ -104,8 +105,6 @@ void ex_sampler_close(ex_sampler *sampler) {
 }
 
 const ex_policy *ex_sampler_policy(const ex_sampler *sampler) { return &sampler->policy; }
-
-void ex_sampler_set_math(ex_sampler *sampler, const ex_vector_math *math) { sampler->math = math; }
 
 ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error) {
     if (count > CLARIFICATION_MAX)

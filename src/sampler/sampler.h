@@ -1,11 +1,12 @@
-/* sampler.h - what the sampler room shows to generate: how an engine lends it faster passes. All else is public. */
+/* sampler.h - what the sampler room shows to generate: a sampler with lent passes over the logits. All else is public. */
 #ifndef EX_SAMPLER_SAMPLER_H
 #define EX_SAMPLER_SAMPLER_H
 
 #include "base/vector_math.h"
 #include "entropix.h"
 
-/* `math` must outlive the sampler. ex_sampler_open uses the portable one. */
-void ex_sampler_set_math(ex_sampler *sampler, const ex_vector_math *math);
+/* ex_sampler_open, which chooses the best passes that the processor has, ends here. `math` must outlive the sampler. */
+ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, const ex_vector_math *math,
+                             ex_error *error);
 
 #endif
