@@ -95,8 +95,6 @@ void ex_generator_close(ex_generator *generator) {
     free(generator);
 }
 
-ex_sampler *ex_generator_sampler(ex_generator *generator) { return generator->sampler; }
-
 ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);
     if (code != EX_OK) return code;
