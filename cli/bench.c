@@ -124,14 +124,15 @@ static int hash_prompt(bench_state *bench, ex_step *step) {
     return status;
 }
 
+/* One step of the sampler on real logits and attention. */
 static int measure_sampling(bench_state *bench, const ex_step *step) {
     ex_error error;
     ex_policy policy;
-    ex_sampler *sampler = NULL;
     ex_choice choice;
+    ex_sampler *sampler = NULL;
+    double seconds[SAMPLING_STEPS];
     ex_code code = ex_policy_preset(&policy, NULL, &error);
     if (code == EX_OK) code = ex_sampler_open(&sampler, &policy, step->n_vocab, &error);
-    double seconds[SAMPLING_STEPS];
     for (uint32_t i = 0; i < SAMPLING_STEPS && code == EX_OK; i++) {
         ex_random_key key = {.seed = 1, .position = i};
         double start = seconds_now();

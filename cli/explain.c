@@ -11,14 +11,11 @@ static void next_part(const token_view *view) {
 }
 
 static void explain_metrics(const token_view *view, const ex_metrics *metrics) {
-    next_part(view);
     for (int i = 0; i < METRIC_COUNT; i++) {
-        paint_format(view->painter, style_dim, "%s%s", i ? " " : "", metric_names[i]);
+        bool begins = i == 0 || (view->as_block && (i == 4 || i == METRIC_COUNT_OF_STEP));
+        if (begins) next_part(view);
+        paint_format(view->painter, style_dim, "%s%s", begins ? "" : " ", metric_names[i]);
         paint_format(view->painter, NULL, " %.3f", metric_value(metrics, i));
-        if (view->as_block && i == 3)
-            next_part(view);
-        else if (view->as_block && i == 6)
-            next_part(view);
     }
 }
 
@@ -26,7 +23,7 @@ static void explain_rule(const token_view *view, const ex_decision *decision) {
     next_part(view);
     paint_format(view->painter, NULL, "%s", ex_strategy_condition(decision->strategy));
     if (decision->margin_metric && *decision->margin_metric)
-        paint_format(view->painter, NULL, ", by %.3f of %s", decision->margin, decision->margin_metric);
+        paint_format(view->painter, NULL, ", margin %.3f in %s", decision->margin, decision->margin_metric);
 }
 
 static void explain_parameters(const token_view *view, const ex_decision *after) {

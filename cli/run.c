@@ -153,17 +153,22 @@ static void end_output(run_state *run) {
             option_text(run->options, OPTION_POLICY));
 }
 
+static void show_prompt(run_state *run) {
+    bool json = option_flag(run->options, OPTION_JSON);
+    if (json || option_flag(run->options, OPTION_NO_DISPLAY_PROMPT)) return;
+    paint(&run->out, style_dim, run->prompt, run->prompt_length);
+    if (option_flag(run->options, OPTION_EXPLAIN)) paint(&run->out, NULL, "\n", 1);
+    run->generation.output = output_flush();
+}
+
 static int generate(run_state *run) {
-    bool explain = option_flag(run->options, OPTION_EXPLAIN), json = option_flag(run->options, OPTION_JSON);
+    event_function show = option_flag(run->options, OPTION_JSON)      ? show_json
+                          : option_flag(run->options, OPTION_EXPLAIN) ? show_explanation
+                                                                      : show_text;
     if (option_flag(run->options, OPTION_VERBOSE_PROMPT)) list_prompt(run);
-    if (!json && !option_flag(run->options, OPTION_NO_DISPLAY_PROMPT)) {
-        paint(&run->out, style_dim, run->prompt, run->prompt_length);
-        if (explain) paint(&run->out, NULL, "\n", 1);
-        run->generation.output = output_flush();
-    }
     int status = generation_prompt(&run->generation, run->tokens, run->n_tokens);
+    if (status == STATUS_OK) show_prompt(run);
     bool wanted = option_integer(run->options, OPTION_PREDICT) != 0;
-    event_function show = json ? show_json : explain ? show_explanation : show_text;
     if (status == STATUS_OK && wanted) status = generation_run(&run->generation, show, run);
     if (run->generation.output == OUTPUT_OK) end_output(run);
     return output_status(run->generation.output, status);

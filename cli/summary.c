@@ -21,12 +21,14 @@ static void print_speed(cli_painter *painter, const char *what, size_t n, double
 
 /* Each strategy in its colour: the legend of the text above. */
 static void print_shares(cli_painter *painter, const cli_tally *tally) {
+    const char *between = " ";
     paint_format(painter, style_dim, "%-9s", "strategy");
     for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
         if (tally->by_strategy[i] == 0) continue;
-        paint_format(painter, NULL, " ");
+        paint_format(painter, NULL, "%s", between);
         paint_format(painter, strategy_style((ex_strategy)i), "%s", ex_strategy_name((ex_strategy)i));
-        paint_format(painter, NULL, " %.1f %% ", 100 * share(tally, i));
+        paint_format(painter, NULL, " %.1f %%", 100 * share(tally, i));
+        between = "  ";
     }
     if (tally->n_inserted) paint_format(painter, NULL, " (%zu inserted)", tally->n_inserted);
     paint_format(painter, NULL, "\n");
@@ -43,11 +45,11 @@ static void print_shares(cli_painter *painter, const cli_tally *tally) {
 
 static void print_means(cli_painter *painter, const cli_tally *tally) {
     if (tally->n_decisions == 0) return;
-    paint_format(painter, style_dim, "%-9s", "means");
+    paint_format(painter, style_dim, "%-10s", "means");
     for (int i = 0; i < METRIC_COUNT_OF_STEP; i++) {
-        if (i == 4) paint_format(painter, NULL, "\n%9s", "");
-        paint_format(painter, style_dim, " %s", metric_names[i]);
-        paint_format(painter, NULL, " %.3f ", metric_value(&tally->sums, i) / (double)tally->n_decisions);
+        if (i > 0) paint_format(painter, NULL, "%s", i == 4 ? "\n          " : "  ");
+        paint_format(painter, style_dim, "%s ", metric_names[i]);
+        paint_format(painter, NULL, "%.3f", metric_value(&tally->sums, i) / (double)tally->n_decisions);
     }
     paint_format(painter, NULL, "\n");
 }
@@ -59,7 +61,7 @@ static void print_end(cli_painter *painter, const cli_tally *tally, const ex_ses
     else if (tally->end == EX_END_TOKEN)
         paint_format(painter, NULL, "by the model");
     else if (tally->end == EX_END_LENGTH)
-        paint_format(painter, NULL, "after %zu tokens (-n)", tally->n_tokens);
+        paint_format(painter, NULL, "after %zu token%s (-n)", tally->n_tokens, tally->n_tokens == 1 ? "" : "s");
     else if (tally->end == EX_END_CONTEXT)
         paint_format(painter, NULL, "with the context of %zu positions full", ex_session_context(session));
     else

@@ -51,12 +51,14 @@ static int write_failure(void) {
 }
 
 output_state output_flush(void) {
-    bool failed = ferror(stdout) != 0;
-    if (fflush(stdout) == 0 && !failed) return OUTPUT_OK;
+    static output_state failed = OUTPUT_OK; /* said once */
+    if (failed != OUTPUT_OK) return failed;
+    bool broken = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !broken) return OUTPUT_OK;
     int reason = write_failure();
-    if (reason == EPIPE) return OUTPUT_CLOSED;
-    fprintf(stderr, "\nentropix: cannot write standard output: %s\n", strerror(reason));
-    return OUTPUT_FAILED;
+    failed = reason == EPIPE ? OUTPUT_CLOSED : OUTPUT_FAILED;
+    if (failed == OUTPUT_FAILED) message("cannot write standard output: %s", strerror(reason));
+    return failed;
 }
 
 int output_status(output_state state, int status) {
@@ -174,6 +176,7 @@ cli_progress progress_begin(void) { return (cli_progress){.shown = isatty(STDERR
 void progress_show(cli_progress *progress, double now, uint64_t done, uint64_t total, const char *what) {
     if (!progress->shown || (now < progress->next && done < total)) return;
     progress->next = now + 0.1;
+    progress->drawn = true;
     double share = total ? (double)done / (double)total : 1;
     int cells = (int)(share * PROGRESS_CELLS);
     fprintf(stderr, "\r\033[K[%.*s%.*s] %3.0f %%  %.60s", cells, "##############################",
@@ -181,8 +184,8 @@ void progress_show(cli_progress *progress, double now, uint64_t done, uint64_t t
 }
 
 void progress_end(cli_progress *progress) {
-    if (progress->shown && progress->next > 0) fputs("\r\033[K", stderr);
-    progress->next = 0;
+    if (progress->drawn) fputs("\r\033[K", stderr);
+    progress->drawn = false;
 }
 
 double seconds_now(void) {

@@ -52,6 +52,7 @@ size_t utf8_length(const char *text, size_t length);
 
 typedef struct cli_progress {
     bool shown;  /* set by progress_begin: only on a terminal */
+    bool drawn;  /* there is a bar to take away */
     double next; /* when to draw again, seconds */
 } cli_progress;
 
