@@ -235,6 +235,26 @@ static void test_own_model(void **state) {
     close_opened(&o);
 }
 
+/* Spans of different origin are cut as if they were one text, special tokens of the template aside. */
+static void test_own_chat(void **state) {
+    (void)state;
+    const char *path = own_model();
+    if (!path) test_skip("the model of this project is not here");
+    opened o = open_path(path);
+    const ex_message messages[] = {
+        {"user", "What is the capital of France?"}, {"assistant", " Paris. "}, {"user", " "}};
+    static const char text[] = "<|begin_of_text|><|user|>What is the capital of France?<|end|><|assistant|> Paris. "
+                               "<|end|><|user|> <|end|><|assistant|>";
+    ids expected = tokenize(o.tokenizer, text, sizeof text - 1, EX_TOKENIZE_SPECIAL);
+    int32_t tokens[64];
+    size_t count;
+    ex_error error;
+    assert_ok(ex_chat_tokenize(o.tokenizer, NULL, messages, 3, true, tokens, 64, &count, &error), &error);
+    compare_ids((ids){tokens, count}, expected.data, expected.n, text, sizeof text - 1);
+    free(expected.data);
+    close_opened(&o);
+}
+
 /* ---- there and back ---- */
 
 static size_t random_text(uint64_t *state, char *text, size_t n_characters) {
@@ -396,6 +416,7 @@ int main(void) {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_llama3_texts),
         cmocka_unit_test(test_own_model),
+        cmocka_unit_test(test_own_chat),
         cmocka_unit_test(test_random_texts_come_back),
         cmocka_unit_test(test_what_cannot_be_expressed_is_an_error),
         cmocka_unit_test(test_time_is_not_quadratic),

@@ -172,6 +172,7 @@ static bool begins_with(const ex_tokenizer *tokenizer, int32_t token, const char
 
 ex_code ex_tokenize_spans(const ex_tokenizer *tokenizer, const char *text, size_t length, const ex_span *spans,
                           size_t n_spans, bool add_beginning, ex_token_list *out, ex_error *error) {
+    if (length == 0) text = ""; /* which may have been NULL */
     if (length > INT32_MAX) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "a text of 2 GiB or more cannot be tokenised");
     size_t valid = ex_utf8_valid_prefix(text, length);
     if (valid < length)
