@@ -16,7 +16,8 @@ BEGIN {
     rooms["cuda"] = "base kernel model"
 
     # Headers from outside that have one place, and where.
-    place["pcre2.h"] = place["utf8proc.h"] = "^src/text/"
+    place["utf8proc.h"] = "^(src/text|tests)/"
+    place["pcre2.h"] = "^tests/"
     place["immintrin.h"] = place["x86intrin.h"] = "^src/kernel/avx"
     place["arm_neon.h"] = "^src/kernel/neon"
     place["jansson.h"] = "^(cli|server|bench|tests|tools)/"

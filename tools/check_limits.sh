@@ -43,7 +43,7 @@ FNR == 1 {
     columns = length($0) - gsub(/[\200-\277]/, "&") # bytes of UTF-8 that continue a character
     if (columns > max_columns) report(FNR, columns " columns, at most " max_columns)
 }
-/TODO|FIXME|XXX/ { report(FNR, "left-over note") }
+/(^|[^A-Z])(TODO|FIXME|XXX)([^A-Z]|$)/ { report(FNR, "left-over note") }
 
 # A definition starts at the last line in column 0 and ends with a brace in column 0.
 /^}/ {

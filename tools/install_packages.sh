@@ -15,10 +15,10 @@ run check clang | compiles_c                        | gcc libc6-dev     | the C 
 run check clang | command -v cmake                  | cmake             | configures the build
 run check clang | command -v ninja                  | ninja-build       | runs the build
 run check clang | command -v pkg-config             | pkg-config        | finds the libraries
-run check clang | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions of tokenizers
-run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicode normalisation
+run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicode tables
 run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
+check clang     | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions, to test pre-tokenisers against
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
 clang           | command -v clang                  | clang             | the second compiler"
 
