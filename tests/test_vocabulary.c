@@ -412,7 +412,7 @@ static void test_damaged_files(void **state) {
         for (int round = 0; round < 3000; round++) {
             memcpy(bytes, good, length);
             for (int change = 0; change <= round % 3; change++)
-                bytes[(size_t)random_between(&seed, 0, (double)length)] = (char)random_between(&seed, 0, 256);
+                bytes[(size_t)random_between(&seed, 0, (double)length)] = (char)(int)random_between(&seed, 0, 256);
             check_damaged(bytes, length);
         }
         free(good);
