@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Configures and builds a preset of CMakePresets.json: tools/build.sh PRESET.
-# Quiet: one line of progress on a terminal, and the whole output when something fails.
+# Quiet: one line of progress on a terminal, and what the tools said when something fails.
 set -euo pipefail
 exec </dev/null
 
@@ -10,7 +10,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 fail() {
-    cat "$log" >&2
+    grep -v '^Building [0-9]' "$log" >&2
     echo "The build failed (preset $preset); its output is above." >&2
     exit 1
 }
