@@ -11,6 +11,13 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop over a tile's rows or tokens: only an unrolled loop leaves its accumulators in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
 /* All bits set in the first `n` < 8 lanes. */
 ALWAYS_INLINE __m256i avx2_first_lanes(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -42,6 +49,12 @@ ALWAYS_INLINE float avx2_sum(__m256 values) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+ALWAYS_INLINE float avx2_maximum_of(__m256 values) {
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps(values, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
 ALWAYS_INLINE double avx2_sum_pd(__m256d values) {
     __m128d two = _mm_add_pd(_mm256_castpd256_pd128(values), _mm256_extractf128_pd(values, 1));
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
@@ -51,6 +64,13 @@ ALWAYS_INLINE __m256d avx2_low_pd(__m256 values) { return _mm256_cvtps_pd(_mm256
 ALWAYS_INLINE __m256d avx2_high_pd(__m256 values) { return _mm256_cvtps_pd(_mm256_extractf128_ps(values, 1)); }
 
 ALWAYS_INLINE __m256 avx2_absolute(__m256 values) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values); }
+
+/* The processor's own prefetching stops at the ends of pages. Rows lie one after the other, so what is a little ahead
+ * will be needed, whichever row it belongs to. */
+ALWAYS_INLINE void avx2_prefetch_ahead(const void *memory, size_t n_bytes) {
+    enum { DISTANCE = 4096, LINE = 64 };
+    for (size_t i = 0; i < n_bytes; i += LINE) _mm_prefetch((const char *)memory + DISTANCE + i, _MM_HINT_T0);
+}
 
 /* e^(x + error) in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^(r + error) - 1 and gives 2^n. `x` must
  * be in [-87, 88] or NaN, `error` what the rounding of x has lost. The polynomial is the minimax one for

@@ -21,18 +21,18 @@ ALWAYS_INLINE __m256 load_page(ex_kv_type type, const void *elements, size_t i) 
 ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t head_dim, const void *keys, size_t first,
                                __m256 scale, float *scores, size_t scores_stride, size_t n_query, size_t n_vectors) {
     __m256 sums[QUERIES][SINGLE_VECTORS];
-    for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_setzero_ps();
+    UNROLL for (size_t q = 0; q < n_query; q++)
+        UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_setzero_ps();
     for (size_t d = 0; d < head_dim; d++) {
         __m256 row[SINGLE_VECTORS];
-        for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, keys, d * EX_KV_PAGE + first + v * 8);
-        for (size_t q = 0; q < n_query; q++) {
+        UNROLL for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, keys, d * EX_KV_PAGE + first + v * 8);
+        UNROLL for (size_t q = 0; q < n_query; q++) {
             __m256 query = _mm256_broadcast_ss(queries + q * head_dim + d);
-            for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(query, row[v], sums[q][v]);
+            UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(query, row[v], sums[q][v]);
         }
     }
-    for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++)
+    UNROLL for (size_t q = 0; q < n_query; q++)
+        UNROLL for (size_t v = 0; v < n_vectors; v++)
             _mm256_storeu_ps(scores + q * scores_stride + first + v * 8, _mm256_mul_ps(scale, sums[q][v]));
 }
 
@@ -65,18 +65,18 @@ ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size
                                size_t n_positions, size_t head_dim, size_t first, float *out, size_t n_query,
                                size_t n_vectors) {
     __m256 sums[QUERIES][SINGLE_VECTORS];
-    for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + first + v * 8);
+    UNROLL for (size_t q = 0; q < n_query; q++)
+        UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + first + v * 8);
     for (size_t j = 0; j < n_positions; j++) {
         __m256 row[SINGLE_VECTORS];
-        for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, values, j * head_dim + first + v * 8);
-        for (size_t q = 0; q < n_query; q++) {
+        UNROLL for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, values, j * head_dim + first + v * 8);
+        UNROLL for (size_t q = 0; q < n_query; q++) {
             __m256 probability = _mm256_broadcast_ss(probabilities + q * stride + j);
-            for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(probability, row[v], sums[q][v]);
+            UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_fmadd_ps(probability, row[v], sums[q][v]);
         }
     }
-    for (size_t q = 0; q < n_query; q++)
-        for (size_t v = 0; v < n_vectors; v++) _mm256_storeu_ps(out + q * head_dim + first + v * 8, sums[q][v]);
+    UNROLL for (size_t q = 0; q < n_query; q++)
+        UNROLL for (size_t v = 0; v < n_vectors; v++) _mm256_storeu_ps(out + q * head_dim + first + v * 8, sums[q][v]);
 }
 
 /* head_dim is a multiple of 8. */
@@ -120,9 +120,7 @@ typedef struct softmax_sums {
 static float row_maximum(const float *row, size_t n) {
     __m256 maximum = _mm256_set1_ps(-INFINITY);
     for (size_t i = 0; i < n; i += 8) maximum = _mm256_max_ps(maximum, avx2_load_or(row + i, n - i, maximum));
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(maximum), _mm256_extractf128_ps(maximum, 1));
-    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    return avx2_maximum_of(maximum);
 }
 
 /* Scores to e^(score - maximum). Masked ones become 0 and count nowhere. */

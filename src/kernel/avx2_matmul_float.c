@@ -30,26 +30,26 @@ ALWAYS_INLINE void float_tile(load_eight load, size_t weight_bytes, const char *
     const size_t n = x->n_in, n_whole = n - n % 8;
     const float *values = x->values + token * n;
     __m256 sums[ROWS][TOKENS], x_eight[TOKENS];
-    for (size_t r = 0; r < n_rows; r++)
-        for (size_t t = 0; t < n_tokens; t++) sums[r][t] = _mm256_setzero_ps();
+    UNROLL for (size_t r = 0; r < n_rows; r++)
+        UNROLL for (size_t t = 0; t < n_tokens; t++) sums[r][t] = _mm256_setzero_ps();
     for (size_t i = 0; i < n_whole; i += 8) {
-        for (size_t t = 0; t < n_tokens; t++) x_eight[t] = _mm256_loadu_ps(values + t * n + i);
-        for (size_t r = 0; r < n_rows; r++) {
+        UNROLL for (size_t t = 0; t < n_tokens; t++) x_eight[t] = _mm256_loadu_ps(values + t * n + i);
+        UNROLL for (size_t r = 0; r < n_rows; r++) {
             __m256 weights = load(rows + r * row_bytes + i * weight_bytes);
-            for (size_t t = 0; t < n_tokens; t++) sums[r][t] = _mm256_fmadd_ps(weights, x_eight[t], sums[r][t]);
+            UNROLL for (size_t t = 0; t < n_tokens; t++) sums[r][t] = _mm256_fmadd_ps(weights, x_eight[t], sums[r][t]);
         }
     }
     if (n_whole < n) {
-        for (size_t r = 0; r < n_rows; r++) {
+        UNROLL for (size_t r = 0; r < n_rows; r++) {
             __m256 weights = load_tail(load, weight_bytes, rows + r * row_bytes + n_whole * weight_bytes, n - n_whole);
-            for (size_t t = 0; t < n_tokens; t++) {
+            UNROLL for (size_t t = 0; t < n_tokens; t++) {
                 __m256 tail = avx2_load_or(values + t * n + n_whole, n - n_whole, _mm256_setzero_ps());
                 sums[r][t] = _mm256_fmadd_ps(weights, tail, sums[r][t]);
             }
         }
     }
-    for (size_t r = 0; r < n_rows; r++)
-        for (size_t t = 0; t < n_tokens; t++) out[t * out_stride + r] = avx2_sum(sums[r][t]);
+    UNROLL for (size_t r = 0; r < n_rows; r++)
+        UNROLL for (size_t t = 0; t < n_tokens; t++) out[t * out_stride + r] = avx2_sum(sums[r][t]);
 }
 
 #define F32_TILE(...) float_tile(load_f32, 4, __VA_ARGS__)

@@ -99,6 +99,7 @@ uint64_t ex_avx2_read_memory(const void *memory, size_t n_bytes) {
     size_t i = 0;
     for (; i + STEP <= n_bytes; i += STEP) {
         const __m256i *vectors = (const __m256i *)(const void *)(bytes + i);
+        avx2_prefetch_ahead(vectors, STEP);
         for (int k = 0; k < REGISTERS; k++) sums[k] = _mm256_add_epi64(sums[k], _mm256_loadu_si256(vectors + k));
     }
     uint64_t words[4], total = 0;
@@ -112,16 +113,24 @@ uint64_t ex_avx2_read_memory(const void *memory, size_t n_bytes) {
 /* ---- logits ------------------------------------------------------------------------------------------------- */
 
 float ex_avx2_maximum(const float *values, size_t n) {
-    __m256 maximum = _mm256_set1_ps(-INFINITY), not_number = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += 8) {
-        __m256 eight = avx2_load_or(values + i, n - i, maximum);
+    enum { CHAINS = 4 };
+    __m256 maxima[CHAINS], not_number = _mm256_setzero_ps();
+    for (int k = 0; k < CHAINS; k++) maxima[k] = _mm256_set1_ps(-INFINITY);
+    size_t i = 0;
+    for (; i + CHAINS * 8 <= n; i += CHAINS * 8) {
+        UNROLL for (int k = 0; k < CHAINS; k++) {
+            __m256 eight = _mm256_loadu_ps(values + i + k * 8);
+            not_number = _mm256_or_ps(not_number, _mm256_cmp_ps(eight, eight, _CMP_UNORD_Q));
+            maxima[k] = _mm256_max_ps(maxima[k], eight);
+        }
+    }
+    for (; i < n; i += 8) {
+        __m256 eight = avx2_load_or(values + i, n - i, maxima[0]);
         not_number = _mm256_or_ps(not_number, _mm256_cmp_ps(eight, eight, _CMP_UNORD_Q));
-        maximum = _mm256_max_ps(maximum, eight);
+        maxima[0] = _mm256_max_ps(maxima[0], eight);
     }
     if (_mm256_movemask_ps(not_number)) return NAN;
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(maximum), _mm256_extractf128_ps(maximum, 1));
-    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    return avx2_maximum_of(_mm256_max_ps(_mm256_max_ps(maxima[0], maxima[1]), _mm256_max_ps(maxima[2], maxima[3])));
 }
 
 typedef struct moment_sums {
@@ -165,14 +174,28 @@ ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, floa
                                  avx2_sum_pd(_mm256_add_pd(low.sum_x_squared, high.sum_x_squared))};
 }
 
+/* Which of eight values reach the limit, as bits. */
+ALWAYS_INLINE unsigned at_least(__m256 eight, __m256 limit) {
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(eight, limit, _CMP_GE_OQ));
+}
+
+/* Adds the indices of the bits set in `found`, counted from `first`, to the `count` that there are. */
+ALWAYS_INLINE size_t add_indices(unsigned found, size_t first, int *indices, size_t capacity, size_t count) {
+    for (; found; found &= found - 1, count++)
+        if (count < capacity) indices[count] = (int)first + __builtin_ctz(found);
+    return count;
+}
+
 size_t ex_avx2_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity) {
     const __m256 limit = _mm256_set1_ps(threshold), not_number = _mm256_set1_ps(NAN);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i += 8) {
-        __m256 eight = avx2_load_or(values + i, n - i, not_number);
-        unsigned found = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(eight, limit, _CMP_GE_OQ));
-        for (; found; found &= found - 1, count++)
-            if (count < capacity) indices[count] = (int)i + __builtin_ctz(found);
+    size_t count = 0, i = 0;
+    for (; i + 32 <= n; i += 32) {
+        unsigned found = 0;
+        UNROLL for (unsigned k = 0; k < 4; k++)
+            found |= at_least(_mm256_loadu_ps(values + i + k * 8), limit) << k * 8;
+        count = add_indices(found, i, indices, capacity, count);
     }
+    for (; i < n; i += 8)
+        count = add_indices(at_least(avx2_load_or(values + i, n - i, not_number), limit), i, indices, capacity, count);
     return count;
 }
