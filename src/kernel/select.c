@@ -10,6 +10,7 @@ static const ex_kernels *const tables[] = {
     &ex_kernels_portable,
 #if defined(__x86_64__)
     &ex_kernels_avx2,
+    &ex_kernels_avx512,
 #endif
     NULL,
 };

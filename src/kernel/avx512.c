@@ -1,0 +1,30 @@
+/* avx512.c - the AVX-512 table. */
+#include "kernel/avx512.h"
+
+#include "kernel/tables.h"
+
+static bool supported(const ex_cpu *cpu) { return cpu->avx512; }
+
+const ex_kernels ex_kernels_avx512 = {
+    .name = "avx512",
+    .supported = supported,
+    .matmul = {
+        [EX_TYPE_F32] = ex_avx512_matmul_f32,
+        [EX_TYPE_F16] = ex_avx512_matmul_f16,
+        [EX_TYPE_BF16] = ex_avx512_matmul_bf16,
+        [EX_TYPE_Q8_0] = ex_avx512_matmul_q8_0,
+        [EX_TYPE_Q4_0] = ex_avx512_matmul_q4_0,
+        [EX_TYPE_Q4_K] = ex_avx512_matmul_q4_k,
+        [EX_TYPE_Q6_K] = ex_avx512_matmul_q6_k,
+    },
+    .quantize_row = ex_avx512_quantize_row,
+    .rms_norm = ex_avx512_rms_norm,
+    .swiglu = ex_avx512_swiglu,
+    .add = ex_avx512_add,
+    .attention_scores = {ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32},
+    .softmax = ex_avx512_softmax,
+    .attention_values = {ex_avx512_attention_values_f16, ex_avx512_attention_values_f32},
+    .head_deviation = ex_avx512_head_deviation,
+    .read_memory = ex_avx512_read_memory,
+    .vector_math = {ex_avx512_maximum, ex_avx512_exponential_sums, ex_avx512_select_at_least},
+};

@@ -1,0 +1,109 @@
+/* avx512.h - what the AVX-512 kernels share: tails, reductions in a fixed order, the exponential function. */
+#ifndef EX_KERNEL_AVX512_H
+#define EX_KERNEL_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/kernel.h"
+
+enum { EX_LANES = 16 }; /* floats in a register */
+
+/* For templates: functions whose arguments are constants at each call, and which are compiled anew for each. */
+#define EX_INLINE static inline __attribute__((always_inline))
+
+/* The first n lanes; n of 16 or more means all of them. */
+static inline __mmask16 ex_first_lanes(size_t n) { return n >= EX_LANES ? 0xFFFF : (__mmask16)((1u << n) - 1); }
+
+static inline __m512 ex_load_halves(const uint16_t *halves) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)halves));
+}
+
+static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halves) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves));
+}
+
+/* The sum of all lanes: always of lane i and lane i + 8, then + 4, + 2, + 1. */
+static inline float ex_sum_lanes(__m512 values) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(values), _mm512_extractf32x8_ps(values, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline double ex_sum_double_lanes(__m512d values) {
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(values), _mm512_extractf64x4_pd(values, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/* Adds the lanes to eight sums in double precision. */
+static inline __m512d ex_add_as_doubles(__m512d sums, __m512 values) {
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(values));
+    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(values, 1));
+    return _mm512_add_pd(sums, _mm512_add_pd(low, high));
+}
+
+static inline __m512 ex_absolute(__m512 values) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), values); }
+
+/* Below this e^x is next to subnormal numbers, which are slow, and counts as 0. */
+#define EX_EXP_LOWEST (-87.3f)
+
+/* e^x to one unit in the last place: 0 from EX_EXP_LOWEST down, infinity from 88.8 up, NaN for NaN. x = n ln 2 + r with
+ * |r| <= ln 2 / 2; the polynomial is 1 + r + r² q(r), with q fitted to the smallest relative error of the whole
+ * (3e-9). */
+static inline __m512 ex_exp(__m512 x) {
+    const __m512 lowest = _mm512_set1_ps(EX_EXP_LOWEST);
+    const __mmask16 live = _mm512_cmp_ps_mask(x, lowest, _CMP_NLE_UQ);
+    x = _mm512_max_ps(lowest, _mm512_min_ps(_mm512_set1_ps(89), x)); /* of two operands, NaN passes as the second */
+    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)),
+                                    _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x); /* the high part has few bits: n times it is exact */
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 q = _mm512_set1_ps(1.3814577e-3f);
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(8.3687275e-3f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(4.1668389e-2f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(1.66665205e-1f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(4.99999934e-1f));
+    __m512 minus_one = _mm512_fmadd_ps(_mm512_mul_ps(r, r), q, r);
+    return _mm512_maskz_scalef_ps(live, _mm512_add_ps(minus_one, _mm512_set1_ps(1)), n);
+}
+
+void ex_avx512_matmul_f32(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                          size_t out_stride);
+void ex_avx512_matmul_f16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                          size_t out_stride);
+void ex_avx512_matmul_bf16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                           size_t out_stride);
+void ex_avx512_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                           size_t out_stride);
+void ex_avx512_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                           size_t out_stride);
+void ex_avx512_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                           size_t out_stride);
+void ex_avx512_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                           size_t out_stride);
+
+
+void ex_avx512_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                    size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx512_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                    size_t n_positions, float scale, float *scores, size_t scores_stride);
+void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);
+void ex_avx512_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                    size_t n_positions, size_t head_dim, float *out);
+void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                    size_t n_positions, size_t head_dim, float *out);
+double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+
+void ex_avx512_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
+void ex_avx512_rms_norm(const float *x, const float *weight, size_t n, float epsilon, float *out);
+void ex_avx512_swiglu(float *gate, const float *up, size_t n);
+void ex_avx512_add(float *x, const float *y, size_t n);
+uint64_t ex_avx512_read_memory(const void *memory, size_t n_bytes);
+float ex_avx512_maximum(const float *values, size_t n);
+ex_exponential_sums ex_avx512_exponential_sums(const float *values, size_t n, float maximum);
+size_t ex_avx512_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);
+
+#endif

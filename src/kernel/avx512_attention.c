@@ -1,0 +1,233 @@
+/* avx512_attention.c - attention of one head over pages of the KV cache, with its statistics. */
+#include "kernel/avx512.h"
+
+#include <math.h>
+
+enum {
+    PAGE_VECTORS = EX_KV_PAGE / EX_LANES,
+    FLUSH = 16 /* vectors that are added in single precision before a sum goes on in double precision */
+};
+
+EX_INLINE __m512 load_elements(ex_kv_type type, __mmask16 lanes, const void *elements, size_t i) {
+    if (type == EX_KV_F32) return _mm512_maskz_loadu_ps(lanes, (const float *)elements + i);
+    return ex_load_halves_masked(lanes, (const uint16_t *)elements + i);
+}
+
+/* ---- scores ------------------------------------------------------------------------------------------------- */
+
+/* A lane is a position. All positions of the page are computed, used or not: no sum depends on their number. */
+EX_INLINE void score_page(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                          float scale, float *scores, size_t stride) {
+    __m512 sums[4][PAGE_VECTORS];
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < PAGE_VECTORS; v++) sums[q][v] = _mm512_setzero_ps();
+    for (size_t d = 0; d < head_dim; d++) {
+        __m512 elements[PAGE_VECTORS];
+        for (size_t v = 0; v < PAGE_VECTORS; v++)
+            elements[v] = load_elements(type, 0xFFFF, keys, d * EX_KV_PAGE + v * EX_LANES);
+        for (size_t q = 0; q < n_query; q++) {
+            __m512 element = _mm512_set1_ps(queries[q * head_dim + d]);
+            for (size_t v = 0; v < PAGE_VECTORS; v++) sums[q][v] = _mm512_fmadd_ps(element, elements[v], sums[q][v]);
+        }
+    }
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < PAGE_VECTORS; v++)
+            _mm512_storeu_ps(scores + q * stride + v * EX_LANES, _mm512_mul_ps(sums[q][v], _mm512_set1_ps(scale)));
+}
+
+EX_INLINE void attention_scores(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim,
+                                const void *keys, float scale, float *scores, size_t stride) {
+    size_t q = 0;
+    for (; q + 4 <= n_query; q += 4)
+        score_page(type, queries + q * head_dim, 4, head_dim, keys, scale, scores + q * stride, stride);
+    for (; q + 2 <= n_query; q += 2)
+        score_page(type, queries + q * head_dim, 2, head_dim, keys, scale, scores + q * stride, stride);
+    if (q < n_query) score_page(type, queries + q * head_dim, 1, head_dim, keys, scale, scores + q * stride, stride);
+}
+
+void ex_avx512_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                    size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    (void)n_positions;
+    attention_scores(EX_KV_F16, queries, n_query, head_dim, keys, scale, scores, scores_stride);
+}
+
+void ex_avx512_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                    size_t n_positions, float scale, float *scores, size_t scores_stride) {
+    (void)n_positions;
+    attention_scores(EX_KV_F32, queries, n_query, head_dim, keys, scale, scores, scores_stride);
+}
+
+/* ---- softmax ------------------------------------------------------------------------------------------------ */
+
+typedef struct score_sums {
+    float maximum;
+    double absolute; /* of scores that are not masked */
+    size_t n_live;
+} score_sums;
+
+static inline __m512 load_scores(const float *row, size_t i, size_t n) {
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), ex_first_lanes(n - i), row + i);
+}
+
+EX_INLINE score_sums sum_scores(const float *row, size_t n, bool statistics) {
+    const __m512 masked = _mm512_set1_ps(-INFINITY);
+    __m512 maximum = masked;
+    __m512d absolute = _mm512_setzero_pd();
+    score_sums sums = {0};
+    for (size_t start = 0; start < n; start += FLUSH * EX_LANES) {
+        const size_t end = n - start < FLUSH * EX_LANES ? n : start + FLUSH * EX_LANES;
+        __m512 some = _mm512_setzero_ps();
+        for (size_t i = start; i < end; i += EX_LANES) {
+            __m512 scores = load_scores(row, i, n);
+            maximum = _mm512_max_ps(scores, maximum);
+            if (!statistics) continue;
+            __mmask16 live = _mm512_cmp_ps_mask(scores, masked, _CMP_NEQ_UQ);
+            some = _mm512_mask_add_ps(some, live, some, ex_absolute(scores));
+            sums.n_live += (size_t)__builtin_popcount(live);
+        }
+        if (statistics) absolute = ex_add_as_doubles(absolute, some);
+    }
+    sums.maximum = _mm512_reduce_max_ps(maximum);
+    sums.absolute = ex_sum_double_lanes(absolute);
+    return sums;
+}
+
+typedef struct exponential_sums {
+    double sum, sum_x;
+} exponential_sums;
+
+/* Scores to e^x with x = score - maximum. */
+EX_INLINE exponential_sums exponentiate(float *row, size_t n, float maximum, bool statistics) {
+    const __m512 lowest = _mm512_set1_ps(EX_EXP_LOWEST), shift = _mm512_set1_ps(maximum);
+    __m512d sum = _mm512_setzero_pd(), sum_x = sum;
+    for (size_t start = 0; start < n; start += FLUSH * EX_LANES) {
+        const size_t end = n - start < FLUSH * EX_LANES ? n : start + FLUSH * EX_LANES;
+        __m512 some = _mm512_setzero_ps(), some_x = some;
+        for (size_t i = start; i < end; i += EX_LANES) {
+            __m512 x = _mm512_max_ps(lowest, _mm512_sub_ps(load_scores(row, i, n), shift));
+            __m512 e = ex_exp(x);
+            _mm512_mask_storeu_ps(row + i, ex_first_lanes(n - i), e);
+            some = _mm512_add_ps(some, e);
+            if (statistics) some_x = _mm512_fmadd_ps(e, x, some_x);
+        }
+        sum = ex_add_as_doubles(sum, some);
+        if (statistics) sum_x = ex_add_as_doubles(sum_x, some_x);
+    }
+    return (exponential_sums){ex_sum_double_lanes(sum), ex_sum_double_lanes(sum_x)};
+}
+
+static void scale_row(float *row, size_t n, float factor) {
+    for (size_t i = 0; i < n; i += EX_LANES) {
+        __mmask16 lanes = ex_first_lanes(n - i);
+        __m512 values = _mm512_maskz_loadu_ps(lanes, row + i);
+        _mm512_mask_storeu_ps(row + i, lanes, _mm512_mul_ps(values, _mm512_set1_ps(factor)));
+    }
+}
+
+/* With x = score - maximum and Z = sum of e^x, the entropy in nats is ln Z - (sum of e^x * x) / Z. */
+EX_INLINE void softmax(float *row, size_t n, ex_row_statistics *statistics) {
+    const score_sums scores = sum_scores(row, n, statistics != NULL);
+    if (statistics) *statistics = (ex_row_statistics){0, 0, 0};
+    if (scores.maximum == -INFINITY) { /* all masked */
+        for (size_t i = 0; i < n; i++) row[i] = 0;
+        return;
+    }
+    const exponential_sums sums = exponentiate(row, n, scores.maximum, statistics != NULL);
+    const double inverse = 1 / sums.sum;
+    scale_row(row, n, (float)inverse);
+    if (!statistics) return;
+    statistics->maximum = (float)inverse; /* the largest term is e^0 */
+    statistics->entropy = log2(sums.sum) - sums.sum_x * inverse * M_LOG2E;
+    statistics->mean_absolute_score = scores.absolute / (double)scores.n_live;
+}
+
+void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics) {
+    if (statistics) softmax(row, n, statistics);
+    else softmax(row, n, NULL);
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------- */
+
+/* Dimensions [d, d + 16 * n_vectors) of the output, those that exist: held in registers while positions pass by. */
+EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
+                          const void *values, size_t n_positions, size_t head_dim, size_t d, size_t n_vectors,
+                          float *out) {
+    __m512 sums[4][4];
+    const __mmask16 lanes = n_vectors > 1 ? 0xFFFF : ex_first_lanes(head_dim - d);
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++)
+            sums[q][v] = _mm512_maskz_loadu_ps(lanes, out + q * head_dim + d + v * EX_LANES);
+    for (size_t j = 0; j < n_positions; j++) {
+        __m512 elements[4];
+        for (size_t v = 0; v < n_vectors; v++)
+            elements[v] = load_elements(type, lanes, values, j * head_dim + d + v * EX_LANES);
+        for (size_t q = 0; q < n_query; q++) {
+            __m512 probability = _mm512_set1_ps(probabilities[q * stride + j]);
+            for (size_t v = 0; v < n_vectors; v++)
+                sums[q][v] = _mm512_fmadd_ps(probability, elements[v], sums[q][v]);
+        }
+    }
+    for (size_t q = 0; q < n_query; q++)
+        for (size_t v = 0; v < n_vectors; v++)
+            _mm512_mask_storeu_ps(out + q * head_dim + d + v * EX_LANES, lanes, sums[q][v]);
+}
+
+EX_INLINE void add_value_rows(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
+                              const void *values, size_t n_positions, size_t head_dim, float *out) {
+    size_t d = 0;
+    for (; d + 4 * EX_LANES <= head_dim; d += 4 * EX_LANES)
+        add_values(type, probabilities, stride, n_query, values, n_positions, head_dim, d, 4, out);
+    for (; d < head_dim; d += EX_LANES)
+        add_values(type, probabilities, stride, n_query, values, n_positions, head_dim, d, 1, out);
+}
+
+EX_INLINE void attention_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
+                                const void *values, size_t n_positions, size_t head_dim, float *out) {
+    size_t q = 0;
+    for (; q + 4 <= n_query; q += 4)
+        add_value_rows(type, probabilities + q * stride, stride, 4, values, n_positions, head_dim, out + q * head_dim);
+    for (; q < n_query; q++)
+        add_value_rows(type, probabilities + q * stride, stride, 1, values, n_positions, head_dim, out + q * head_dim);
+}
+
+void ex_avx512_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                    size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F16, probabilities, stride, n_query, values, n_positions, head_dim, out);
+}
+
+void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                    size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F32, probabilities, stride, n_query, values, n_positions, head_dim, out);
+}
+
+/* ---- heads -------------------------------------------------------------------------------------------------- */
+
+/* The sum over all heads of |P - mean| for n_vectors times sixteen positions, of which `lanes` exist. */
+EX_INLINE __m512d deviation(const float *probabilities, size_t stride, size_t n_head, size_t n_vectors,
+                            __mmask16 lanes) {
+    __m512 means[4], sums[4];
+    __m512d sum = _mm512_setzero_pd();
+    for (size_t v = 0; v < n_vectors; v++) means[v] = sums[v] = _mm512_setzero_ps();
+    for (size_t h = 0; h < n_head; h++)
+        for (size_t v = 0; v < n_vectors; v++)
+            means[v] = _mm512_add_ps(means[v],
+                                     _mm512_maskz_loadu_ps(lanes, probabilities + h * stride + v * EX_LANES));
+    for (size_t v = 0; v < n_vectors; v++) means[v] = _mm512_mul_ps(means[v], _mm512_set1_ps(1.0f / (float)n_head));
+    for (size_t h = 0; h < n_head; h++)
+        for (size_t v = 0; v < n_vectors; v++) {
+            __m512 row = _mm512_maskz_loadu_ps(lanes, probabilities + h * stride + v * EX_LANES);
+            sums[v] = _mm512_add_ps(sums[v], ex_absolute(_mm512_sub_ps(row, means[v])));
+        }
+    for (size_t v = 0; v < n_vectors; v++) sum = ex_add_as_doubles(sum, sums[v]);
+    return sum;
+}
+
+double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
+    __m512d sum = _mm512_setzero_pd();
+    size_t j = first;
+    for (; j + 4 * EX_LANES <= last; j += 4 * EX_LANES)
+        sum = _mm512_add_pd(sum, deviation(probabilities + j, stride, n_head, 4, 0xFFFF));
+    for (; j < last; j += EX_LANES)
+        sum = _mm512_add_pd(sum, deviation(probabilities + j, stride, n_head, 1, ex_first_lanes(last - j)));
+    return ex_sum_double_lanes(sum);
+}

@@ -1,0 +1,49 @@
+/* avx512_unpack.h - quantised weights on their way into VNNI registers.
+ *
+ * Sixteen rows make a group, and a lane is a row. A chunk of 256 weights of each row is transposed into columns: a
+ * register with four consecutive weights of each row, as bytes without sign, which one vpdpbusd multiplies with four
+ * activations of one token. */
+#ifndef EX_KERNEL_AVX512_UNPACK_H
+#define EX_KERNEL_AVX512_UNPACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/avx512.h"
+
+enum {
+    EX_CHUNK = 256, /* weights of one row */
+    EX_CHUNK_COLUMNS = EX_CHUNK / 4,
+    EX_CHUNK_BLOCKS = EX_CHUNK / EX_QUANT_BLOCK,
+    EX_CHUNK_SUMS = EX_CHUNK / EX_SUM_BLOCK,
+    EX_CHUNK_BYTES_MAX = 272 /* of one row, in the largest type: Q8_0 */
+};
+
+/* A chunk of sixteen rows: weight = scale * (quant - zero) - minimum, `zero` being the type's. */
+typedef struct ex_chunk {
+    _Alignas(64) uint8_t quants[EX_CHUNK_COLUMNS][EX_LANES][4];
+    float scales[EX_CHUNK_SUMS][EX_LANES]; /* one for each 32 weights, or 16 if the type has two scales */
+    float minimums[EX_CHUNK_BLOCKS][EX_LANES];
+} ex_chunk;
+
+typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the group at first + r * stride */
+    const uint8_t *first;
+    size_t stride;
+} ex_chunk_rows;
+
+typedef enum ex_chunk_kind { EX_CHUNK_ONE_SCALE, EX_CHUNK_TWO_SCALES, EX_CHUNK_MINIMUM } ex_chunk_kind;
+
+typedef struct ex_chunk_type {
+    ex_chunk_kind kind;
+    int16_t zero;
+    size_t block_bytes; /* of 32 weights; 0 when only whole chunks exist */
+    size_t chunk_bytes;
+    /* Fills all of `out`, for many tokens. */
+    void (*unpack)(ex_chunk_rows from, size_t n_blocks, ex_chunk *out);
+    /* Fills scales and minimums only, and dots[s] = products of the quants of each 16 weights with one token's. */
+    void (*dot)(ex_chunk_rows from, size_t n_blocks, const int8_t *activations, ex_chunk *out, __m512i *dots);
+} ex_chunk_type;
+
+extern const ex_chunk_type ex_chunk_q8_0, ex_chunk_q4_0, ex_chunk_q4_k, ex_chunk_q6_k;
+
+#endif
