@@ -34,6 +34,10 @@ for example in generate sampler_only; do
         $(pkg-config --cflags --libs entropix)
 done
 use "$work/pkg-config"
-"$prefix/bin/entropix" --version >"$work/output"
+for file in bin/entropix share/man/man1/entropix.1 share/man/man1/entropix-run.1 \
+    share/bash-completion/completions/entropix share/entropix/README.md; do
+    [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
 [ "$(pkg-config --modversion entropix)" = "$(sed -n 's/^#define EX_VERSION "\(.*\)"/\1/p' "$prefix/include/entropix.h")" ]
+[[ "$("$prefix/bin/entropix" --version)" == "entropix $(pkg-config --modversion entropix)"* ]]
 echo "pkg-config: ok"
