@@ -92,11 +92,12 @@ static void end_answer(chat_state *chat) {
     const cli_tally *tally = &chat->generation.tally;
     cli_painter notes = painter_for(stderr, option_text(chat->options, OPTION_COLOR));
     double rate = tally->decode_seconds > 0 ? (double)tally->n_decoded / tally->decode_seconds : 0;
-    paint_format(&notes, style_dim, "[%zu tokens, %.1f tokens/s%s]", tally->n_tokens, rate,
-                 tally->interrupted             ? ", stopped"
-                 : tally->end == EX_END_CONTEXT ? ", the context is full"
-                 : tally->end == EX_END_LENGTH  ? ", cut at -n"
-                                                : "");
+    const char *end = tally->interrupted             ? ", stopped"
+                      : tally->end == EX_END_CONTEXT ? ", the context is full"
+                      : tally->end == EX_END_LENGTH  ? ", cut at -n"
+                                                     : "";
+    paint_format(&notes, style_dim, "[read %zu, wrote %zu tokens, %.1f tokens/s%s]", tally->n_prefill, tally->n_tokens,
+                 rate, end);
     paint_end(&notes);
     fputs("\n\n", stderr);
 }
@@ -162,6 +163,7 @@ static int talk(chat_state *chat) {
         const char *line;
         interrupt_forget();
         line_state state = line_editor_read(chat->editor, &line);
+        if (state != LINE_READ && interactive) fputc('\n', stdout);
         if (state == LINE_INTERRUPTED) return STATUS_INTERRUPTED;
         if (state == LINE_END) return status;
         chat_action action = take_line(chat, line, &status);
@@ -184,8 +186,8 @@ static void greet(const chat_state *chat) {
                  ex_session_context(chat->generation.session), (unsigned long long)chat->seed,
                  option_text(chat->options, OPTION_POLICY));
     for (int i = 0; i < EX_STRATEGY_PLAIN && out.color && chat->policy.strategies; i++) {
+        paint_format(&out, NULL, "%s", i ? "  " : "");
         paint_format(&out, strategy_style((ex_strategy)i), "%s", ex_strategy_name((ex_strategy)i));
-        paint_format(&out, NULL, "  ");
     }
     paint_end(&out);
     fputs(out.color ? "\n\n" : "\n", stdout);

@@ -63,23 +63,31 @@ static void usage_line(FILE *out, const cli_command *command) {
     fprintf(out, "usage: entropix %s [options]%s%s\n", command->name, *command->operands ? " " : "", command->operands);
 }
 
+/* "[-m FILE]", by the letter where there is one. */
+static int usage_entry(char *buffer, size_t size, const cli_option *option) {
+    char name[64];
+    if (option->letter) snprintf(name, sizeof name, "-%c", option->letter);
+    else snprintf(name, sizeof name, "--%s", option->name);
+    return snprintf(buffer, size, " [%s%s%s]", name, option->argument ? " " : "",
+                    option->argument ? option->argument : "");
+}
+
 void help_usage(FILE *out, const cli_command *command) {
-    char line[400];
+    static const char margin[] = "      ";
     usage_line(out, command);
-    size_t at = 0;
+    int at = 0;
     for (int i = 0; i < OPTION_COUNT; i++) {
-        const cli_option *row = &option_table[i];
-        if (!(row->commands & command->id) || at + 80 > sizeof line * 4) continue;
-        char entry[80];
-        int n = row->letter ? snprintf(entry, sizeof entry, "[-%c%s%s]", row->letter, row->argument ? " " : "",
-                                       row->argument ? row->argument : "")
-                            : snprintf(entry, sizeof entry, "[--%s%s%s]", row->name, row->argument ? " " : "",
-                                       row->argument ? row->argument : "");
-        if (at == 0) at = (size_t)fprintf(out, "      ");
-        if (at + (size_t)n + 1 > COLUMNS) at = (size_t)fprintf(out, "\n      ") - 1;
-        at += (size_t)fprintf(out, " %s", entry);
+        char entry[100];
+        if (!(option_table[i].commands & command->id)) continue;
+        int width = usage_entry(entry, sizeof entry, &option_table[i]);
+        bool full = at + width > COLUMNS;
+        if (full) fputc('\n', out);
+        if (full || at == 0) at = fprintf(out, "%s", margin);
+        at += fprintf(out, "%s", entry);
     }
-    fprintf(out, "\n%s; `entropix %s --help` explains every option\n", command->summary, command->name);
+    fputs("\n\n", out);
+    wrap(out, command->summary, 0, 0);
+    fprintf(out, "`entropix %s --help` explains every option\n", command->name);
 }
 
 void help_command(FILE *out, const cli_command *command) {
@@ -107,8 +115,8 @@ void help_command(FILE *out, const cli_command *command) {
 }
 
 void help_overview(FILE *out) {
-    fputs("entropix generates text with a language model and decides token by token, from the model's own doubt,\n"
-          "how to choose the next one.\n\nusage: entropix COMMAND [options]\n\nCommands\n",
+    fputs("entropix generates text with a language model and decides token by token, from the model's own\n"
+          "doubt, how to choose the next one.\n\nusage: entropix COMMAND [options]\n\nCommands\n",
           out);
     for (const cli_command *row = command_table; row->name; row++) {
         if (row->id == COMMAND_HELPER) continue;
