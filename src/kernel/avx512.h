@@ -14,7 +14,7 @@ enum { EX_LANES = 16 }; /* floats in a register */
 #define EX_INLINE static inline __attribute__((always_inline))
 
 /* The first n lanes; n of 16 or more means all of them. */
-static inline __mmask16 ex_first_lanes(size_t n) { return n >= EX_LANES ? 0xFFFF : (__mmask16)((1u << n) - 1); }
+static inline __mmask16 ex_first_lanes(size_t n) { return (__mmask16)(n >= EX_LANES ? 0xFFFF : (1u << n) - 1); }
 
 static inline __m512 ex_load_halves(const uint16_t *halves) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)halves));
@@ -59,7 +59,8 @@ static inline __m512 ex_exp(__m512 x) {
     x = _mm512_max_ps(lowest, _mm512_min_ps(_mm512_set1_ps(89), x)); /* of two operands, NaN passes as the second */
     __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+0f)),
                                     _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x); /* the high part has few bits: n times it is exact */
+    /* The first part of ln 2 has so few bits that n times it is exact. */
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
     __m512 q = _mm512_set1_ps(1.3814577e-3f);
     q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(8.3687275e-3f));

@@ -114,7 +114,8 @@ EX_INLINE void matmul(ex_type type, const void *weights, size_t row_bytes, size_
                       float *out, size_t out_stride) {
     for (size_t first = 0; first < x->n_tokens; first += TOKENS_TOGETHER) {
         size_t n_tokens = x->n_tokens - first < TOKENS_TOGETHER ? x->n_tokens - first : TOKENS_TOGETHER;
-        job j = {weights, row_bytes, x->n_in, n_tokens, x->values + first * x->n_in, out + first * out_stride, out_stride};
+        job j = {weights, row_bytes, x->n_in, n_tokens, x->values + first * x->n_in, out + first * out_stride,
+                 out_stride};
         multiply_rows(j, type, n_rows);
     }
 }

@@ -98,7 +98,10 @@ uint64_t ex_avx512_read_memory(const void *memory, size_t n_bytes) {
         sums[0] = _mm512_add_epi64(sums[0], _mm512_maskz_loadu_epi8(live, bytes + i));
     }
     for (size_t s = 1; s < STREAMS; s++) sums[0] = _mm512_add_epi64(sums[0], sums[s]);
-    return (uint64_t)_mm512_reduce_add_epi64(sums[0]);
+    uint64_t lanes[8], sum = 0;
+    _mm512_storeu_si512(lanes, sums[0]);
+    for (int i = 0; i < 8; i++) sum += lanes[i];
+    return sum;
 }
 
 /* ---- logits ------------------------------------------------------------------------------------------------- */
