@@ -151,16 +151,20 @@ static inline void add_moments(moments *to, __m512d x) {
 
 ex_exponential_sums ex_avx512_exponential_sums(const float *values, size_t n, float maximum) {
     const __m512d shift = _mm512_set1_pd((double)maximum);
-    const __m512 masked = _mm512_set1_ps(-INFINITY);
-    moments low = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()}, high = low;
-    for (size_t i = 0; i < n; i += EX_LANES) {
-        __m512 x = _mm512_mask_loadu_ps(masked, ex_first_lanes(n - i), values + i);
-        add_moments(&low, _mm512_sub_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)), shift));
-        add_moments(&high, _mm512_sub_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)), shift));
+    moments even = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()}, odd = even;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        add_moments(&even, _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(values + i)), shift));
+        add_moments(&odd, _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(values + i + 8)), shift));
     }
-    return (ex_exponential_sums){ex_sum_double_lanes(_mm512_add_pd(low.sum, high.sum)),
-                                 ex_sum_double_lanes(_mm512_add_pd(low.sum_x, high.sum_x)),
-                                 ex_sum_double_lanes(_mm512_add_pd(low.sum_x_squared, high.sum_x_squared))};
+    for (; i < n; i += 8) {
+        __mmask8 lanes = (__mmask8)(n - i >= 8 ? 0xFF : (1u << (n - i)) - 1);
+        __m256 eight = _mm256_mask_loadu_ps(_mm256_set1_ps(-INFINITY), lanes, values + i);
+        add_moments(&even, _mm512_sub_pd(_mm512_cvtps_pd(eight), shift));
+    }
+    return (ex_exponential_sums){ex_sum_double_lanes(_mm512_add_pd(even.sum, odd.sum)),
+                                 ex_sum_double_lanes(_mm512_add_pd(even.sum_x, odd.sum_x)),
+                                 ex_sum_double_lanes(_mm512_add_pd(even.sum_x_squared, odd.sum_x_squared))};
 }
 
 size_t ex_avx512_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity) {
