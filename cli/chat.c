@@ -65,7 +65,8 @@ static int32_t *fitting_tokens(chat_state *chat, size_t *n_tokens) {
         free(tokens);
     }
     if (n_dropped)
-        message("note: the context of %zu positions is full; forgot the first %zu turns", context, n_dropped);
+        message("note: the context of %zu positions is full; forgot the first %zu turn%s", context, n_dropped,
+                n_dropped == 1 ? "" : "s");
     if (!tokens || *n_tokens < context) return tokens;
     message("the message has %zu tokens and the context %zu positions; shorten it or give a larger -c", *n_tokens,
             context);

@@ -83,13 +83,18 @@ static void describe_specials(cli_description *out) {
     }
 }
 
-static void try_to_open(cli_description *out) {
+static void try_tokenizer(cli_description *out) {
     ex_tokenizer *tokenizer;
     out->tokenizes = ex_tokenizer_open(&tokenizer, out->file, &out->tokenizer_error) == EX_OK;
     if (out->tokenizes) ex_tokenizer_close(tokenizer);
+}
+
+static void try_engine(cli_description *out) {
     ex_engine_options options = ex_engine_options_default();
     ex_engine *engine;
-    out->runs = ex_engine_open(&engine, ex_file_path(out->file), &options, &out->run_error) == EX_OK;
+    snprintf(out->run_error.message, sizeof out->run_error.message, "the file holds no weights");
+    out->runs = ex_file_tensor_count(out->file) > 0 &&
+                ex_engine_open(&engine, ex_file_path(out->file), &options, &out->run_error) == EX_OK;
     if (!out->runs) return;
     out->engine = ex_engine_get_info(engine);
     out->engine.name = out->name; /* the engine's own go with it */
@@ -108,5 +113,6 @@ void describe(cli_description *out, const ex_file *file) {
     describe_shape(out);
     describe_types(out);
     describe_specials(out);
-    if (ex_file_tensor_count(file) > 0 || out->n_vocab > 0) try_to_open(out);
+    try_tokenizer(out);
+    try_engine(out);
 }

@@ -113,8 +113,6 @@ int session_open(ex_session **out, ex_engine *engine, const cli_options *options
     if (session_options.n_context == 0) {
         size_t wanted = n_wanted > CONTEXT_COMMON ? n_wanted : CONTEXT_COMMON;
         session_options.n_context = wanted < trained ? wanted : trained;
-    } else if (session_options.n_context > trained) {
-        message("note: the model was trained for %zu positions; beyond them its text may make no sense", trained);
     }
     ex_error error;
     return ex_session_open(out, engine, &session_options, &error) == EX_OK ? STATUS_OK : report(&error);

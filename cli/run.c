@@ -8,6 +8,8 @@
 #include "model.h"
 #include "token_output.h"
 
+enum { OPEN_END = 1024 }; /* positions for an answer of -n -1 after a long prompt, unless -c says otherwise */
+
 typedef struct run_state {
     const cli_options *options;
     ex_engine *engine;
@@ -87,7 +89,7 @@ static int open_all(run_state *run) {
     if (status == STATUS_OK) status = tokenize_prompt(run);
     if (status != STATUS_OK) return status;
     int64_t n_predict = option_integer(options, OPTION_PREDICT);
-    size_t wanted = n_predict < 0 ? SIZE_MAX : run->n_tokens + (size_t)n_predict;
+    size_t wanted = run->n_tokens + (n_predict < 0 ? OPEN_END : (size_t)n_predict);
     status = session_open(&run->generation.session, run->engine, options, wanted);
     if (status != STATUS_OK) return status;
     fit_prompt(run);

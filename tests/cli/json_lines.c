@@ -1,5 +1,5 @@
-/* json_lines.c - checks that every line of standard input is one JSON object and prints the value at a path in each that
- * has it. `json_lines a.b.2` looks up key a, key b, item 2. The tests of the program use it where jq may be missing. */
+/* json_lines.c - checks that every line of standard input is one JSON object and prints the value at a path in each
+ * that has it. `json_lines a.b.2` looks up key a, key b, item 2. The tests of the program use it: jq may be missing. */
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>

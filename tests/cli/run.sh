@@ -70,9 +70,14 @@ if [ -c /dev/full ]; then
     says err "cannot write"
 fi
 
+rm "$work/out"
 "$program" run -n -1 --ignore-eos --seed 1 >"$work/out" 2>"$work/err" &
 runner=$!
-sleep 1
+waited=0
+while [ ! -s "$work/out" ] && [ $waited -lt 600 ]; do # it has begun when the prompt is there
+    sleep 0.1
+    waited=$((waited + 1))
+done
 kill -INT $runner
 status=0
 wait $runner || status=$?
