@@ -80,9 +80,13 @@ void ex_avx512_add(float *x, const float *y, size_t n) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
 
-enum { STREAMS = 8 }; /* read side by side: one alone leaves much of the memory's speed unused */
+enum {
+    STREAMS = 16, /* read side by side: one alone gets two thirds of what the memory gives */
+    PREFETCH_BYTES = 512
+};
 
 static inline __m512i add_line(__m512i sum, const unsigned char *line) {
+    _mm_prefetch((const void *)((uintptr_t)line + PREFETCH_BYTES), _MM_HINT_T0);
     return _mm512_add_epi64(sum, _mm512_loadu_si512(line));
 }
 
