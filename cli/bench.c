@@ -154,7 +154,7 @@ static int measure_bandwidth(bench_state *bench) {
     return STATUS_OK;
 }
 
-static int prepare(bench_state *bench) {
+static int prepare(bench_state *bench, const cli_options *options) {
     bench_result *result = &bench->result;
     size_t longest = HASH_PREFILL + HASH_DECODE;
     if (longest < (size_t)result->n_prompt) longest = (size_t)result->n_prompt;
@@ -171,6 +171,7 @@ static int prepare(bench_state *bench) {
     bench->total = (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded;
     ex_session_options session_options = ex_session_options_default();
     session_options.n_context = longest;
+    session_options.kv_type = cache_type(options, EX_KV_F16);
     ex_error error;
     ex_code code = ex_session_open(&bench->session, bench->engine, &session_options, &error);
     return code == EX_OK ? STATUS_OK : report(&error);
@@ -197,7 +198,7 @@ int command_bench(const cli_options *options) {
     int status = model_open(&bench.engine, options);
     if (status == STATUS_OK) {
         bench.result.info = ex_engine_get_info(bench.engine);
-        status = prepare(&bench);
+        status = prepare(&bench, options);
         bench.result.load_seconds = seconds_now() - start;
     }
     if (status == STATUS_OK) status = measure(&bench);

@@ -55,6 +55,7 @@ static int evaluate(logits_state *state) {
     size_t n_vocab = (size_t)ex_engine_get_info(state->engine).n_vocab;
     ex_session_options session_options = ex_session_options_default();
     session_options.n_context = state->n_tokens;
+    session_options.kv_type = cache_type(state->options, EX_KV_F32);
     session_options.keep_scores = option_flag(state->options, OPTION_SCORES);
     if (option_flag(state->options, OPTION_ALL)) {
         state->all = calloc(state->n_tokens, n_vocab * sizeof *state->all);

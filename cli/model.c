@@ -105,10 +105,17 @@ uint64_t seed_choose(const cli_options *options) {
     return seed;
 }
 
+ex_kv_type cache_type(const cli_options *options, ex_kv_type otherwise) {
+    const char *name = option_text(options, OPTION_CACHE_TYPE);
+    if (!name) return otherwise;
+    return strcmp(name, "f32") == 0 ? EX_KV_F32 : EX_KV_F16;
+}
+
 int session_open(ex_session **out, ex_engine *engine, const cli_options *options, size_t n_wanted) {
     ex_session_options session_options = ex_session_options_default();
     size_t trained = (size_t)ex_engine_get_info(engine).n_context;
     session_options.no_attention_statistics = option_flag(options, OPTION_NO_STATISTICS);
+    session_options.kv_type = cache_type(options, EX_KV_F16);
     session_options.n_context = (size_t)option_integer(options, OPTION_CONTEXT);
     if (session_options.n_context == 0) {
         size_t wanted = n_wanted > CONTEXT_COMMON ? n_wanted : CONTEXT_COMMON;

@@ -14,6 +14,8 @@ int model_open(ex_engine **out, const cli_options *options);
 int policy_open(ex_policy *out, const cli_options *options);
 /* The seed of --seed, or a random one that is short enough to type. */
 uint64_t seed_choose(const cli_options *options);
+/* How the KV cache is stored: --cache-type, or `otherwise`. */
+ex_kv_type cache_type(const cli_options *options, ex_kv_type otherwise);
 /* A session with room for -c positions, or else for `n_wanted` as far as the model was trained for so many. */
 int session_open(ex_session **out, ex_engine *engine, const cli_options *options, size_t n_wanted);
 

@@ -33,6 +33,11 @@ const cli_option option_table[OPTION_COUNT] = {
                         .maximum = TOKENS_MAX,
                         .otherwise = "4096, or more where the prompt needs it, up to what the model was trained for",
                         .commands = GENERATES, .group = group_model, .help = "positions that the session can hold"},
+    [OPTION_CACHE_TYPE] = {.name = "cache-type", .kind = KIND_CHOICE, .argument = "f16|f32",
+                           .otherwise = "f16; f32 for logits, which measures", .commands = EVALUATES,
+                           .group = group_model,
+                           .help = "how keys and values of past positions are stored: in half precision, or exactly in "
+                                   "twice the memory"},
     [OPTION_NO_STATISTICS] = {.name = "no-attention-statistics", .kind = KIND_FLAG, .otherwise = "",
                               .commands = GENERATES, .group = group_model,
                               .help = "do not measure attention; its metrics are then 0 and head_consensus is 1"},

@@ -53,7 +53,8 @@ static void test_utf8_bounds(void **state) {
     }
     const char *bad[] = {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
                          "\xF5\x80\x80\x80", "\x80", "\xFF", "\xE2\x82"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(ex_utf8_valid_prefix(bad[i], strlen(bad[i])), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(ex_utf8_valid_prefix(bad[i], strlen(bad[i])), 0);
     assert_int_equal(ex_utf8_valid_prefix("ab\xFFzz", 5), 2);
 }
 

@@ -154,7 +154,7 @@ static void test_clarification(void **state) {
     run r = default_run();
     r.policy.low_entropy = 0;
     r.policy.clarify_entropy = 0;
-    r.policy.low_varentropy = 1000;
+    r.policy.low_varentropy = r.policy.high_varentropy = 1000;
     r.policy.clarify_token = 77;
     r.policy.clarify_cooldown = 10;
     r.policy.clarify_limit = 2;

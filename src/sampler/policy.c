@@ -73,7 +73,8 @@ const ex_policy_key_row ex_policy_keys[] = {
     {0},
 };
 
-_Static_assert(sizeof ex_policy_keys / sizeof *ex_policy_keys <= EX_POLICY_KEYS_MAX, "a reader has a place for every key");
+_Static_assert(sizeof ex_policy_keys / sizeof *ex_policy_keys <= EX_POLICY_KEYS_MAX,
+               "a reader has a place for every key");
 
 typedef struct preset_setting {
     const char *key, *value;

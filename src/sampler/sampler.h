@@ -1,4 +1,4 @@
-/* sampler.h - what the sampler room shows to generate: a sampler with lent passes over the logits. All else is public. */
+/* sampler.h - what the sampler room shows to generate: a sampler with lent passes over the logits. */
 #ifndef EX_SAMPLER_SAMPLER_H
 #define EX_SAMPLER_SAMPLER_H
 
