@@ -215,13 +215,14 @@ static size_t span_end(const ex_jinja_run *run, size_t first) {
     return end ? (size_t)(end - run->marks) : run->length;
 }
 
-/* Moves the output into `out` and describes where it came from. */
+/* Moves the output into `out`, with a zero byte behind it, and describes where it came from. */
 static bool finish(ex_jinja_run *run, ex_rendering *out) {
     size_t count = 0;
+    if (!ex_jinja_emit(run, "", 1, true)) return false;
+    run->length--;
     for (size_t at = 0; at < run->length; at = span_end(run, at)) count++;
     out->spans = ex_allocate(count, sizeof *out->spans);
-    if (!run->bytes) run->bytes = ex_allocate(1, 1);
-    if (!out->spans || !run->bytes) return ex_jinja_fail_memory(run);
+    if (!out->spans) return ex_jinja_fail_memory(run);
     for (size_t at = 0; at < run->length;) {
         size_t end = span_end(run, at);
         out->spans[out->n_spans++] = (ex_span){.first = at, .length = end - at, .trusted = run->marks[at]};

@@ -39,7 +39,7 @@ typedef struct ex_span { /* a run of output bytes of one origin */
 } ex_span;
 
 typedef struct ex_rendering {
-    char *text; /* freed by ex_rendering_free */
+    char *text; /* a zero byte follows it; freed by ex_rendering_free */
     size_t length;
     ex_span *spans; /* cover the text in order */
     size_t n_spans;

@@ -6,23 +6,23 @@
 
 /* ---- making ---- */
 
-bool ex_jinja_make_undefined(ex_jinja_run *run, const char *hint, ex_value *out) {
+static bool make_absence(ex_jinja_run *run, ex_jinja_absence why, ex_value *out) {
     ex_jinja_absence *absence = ex_jinja_take(run, 1, sizeof *absence);
     if (!absence) return false;
-    absence->hint = hint;
+    *absence = why;
     *out = (ex_value){.kind = EX_JINJA_UNDEFINED, .as.absence = absence};
     return true;
 }
 
+bool ex_jinja_make_undefined(ex_jinja_run *run, const char *hint, ex_value *out) {
+    return make_absence(run, (ex_jinja_absence){.hint = hint}, out);
+}
+
 bool ex_jinja_make_absent(ex_jinja_run *run, ex_value owner, const char *name, size_t length, bool is_unsafe,
                           ex_value *out) {
-    if (!ex_jinja_make_undefined(run, NULL, out)) return false;
-    ex_jinja_absence *absence = ex_jinja_take(run, 1, sizeof *absence);
-    if (!absence) return false;
-    *absence = (ex_jinja_absence){.name = name, .name_length = length, .is_unsafe = is_unsafe,
-                                  .owner = owner.kind == EX_JINJA_UNDEFINED ? NULL : ex_jinja_type_name(owner)};
-    out->as.absence = absence;
-    return true;
+    const char *type = owner.kind == EX_JINJA_UNDEFINED ? NULL : ex_jinja_type_name(owner);
+    ex_jinja_absence why = {.name = name, .name_length = length, .owner = type, .is_unsafe = is_unsafe};
+    return make_absence(run, why, out);
 }
 
 ex_jinja_list *ex_jinja_make_list(ex_jinja_run *run, ex_jinja_form form, size_t capacity) {
@@ -102,7 +102,7 @@ bool ex_jinja_length(ex_jinja_run *run, ex_value value, size_t *out) {
     case EX_JINJA_UNDEFINED: return true;
     case EX_JINJA_TEXT:
         *out = ex_jinja_count_characters(value.as.text);
-        return ex_jinja_charge(run, value.as.text->length);
+        return ex_jinja_charge(run, value.as.text->length * 4); /* characters cost more than bytes */
     case EX_JINJA_MAP: *out = value.as.map->count; return true;
     case EX_JINJA_LOOP: *out = value.as.loop->items->count; return true;
     case EX_JINJA_LIST:
@@ -127,10 +127,16 @@ static bool bind_method(ex_jinja_run *run, ex_value subject, const ex_jinja_func
     return true;
 }
 
+/* Tuples have the methods of lists that change nothing. */
+static const ex_jinja_function *list_method(const ex_jinja_list *list, const ex_jinja_function *method) {
+    bool has_it = list->form == EX_JINJA_FORM_LIST || (list->form == EX_JINJA_FORM_TUPLE && method && method->body);
+    return has_it ? method : NULL;
+}
+
 static const ex_jinja_function *method_of(ex_value subject, const ex_jinja_name *name) {
     switch (subject.kind) {
     case EX_JINJA_TEXT: return name->text_method;
-    case EX_JINJA_LIST: return subject.as.list->form == EX_JINJA_FORM_LIST ? name->list_method : NULL;
+    case EX_JINJA_LIST: return list_method(subject.as.list, name->list_method);
     case EX_JINJA_MAP: return name->map_method;
     default: return NULL;
     }
@@ -153,10 +159,10 @@ bool ex_jinja_attribute(ex_jinja_run *run, ex_value subject, const ex_jinja_name
 
 /* What a key that is no key of the subject means: an attribute of that name. */
 static bool item_by_name(ex_jinja_run *run, ex_value subject, const ex_jinja_text *key, ex_value *out) {
-    ex_jinja_kind kind = subject.kind;
-    if (kind == EX_JINJA_LOOP) return ex_jinja_loop_attribute(run, subject.as.loop, key, out);
-    if (kind == EX_JINJA_LIST && subject.as.list->form != EX_JINJA_FORM_LIST) kind = EX_JINJA_NONE;
-    return bind_method(run, subject, ex_jinja_find_method(kind, key->bytes, key->length), key->bytes, key->length, out);
+    const ex_jinja_function *method = ex_jinja_find_method(subject.kind, key->bytes, key->length);
+    if (subject.kind == EX_JINJA_LOOP) return ex_jinja_loop_attribute(run, subject.as.loop, key, out);
+    if (subject.kind == EX_JINJA_LIST) method = list_method(subject.as.list, method);
+    return bind_method(run, subject, method, key->bytes, key->length, out);
 }
 
 static bool item_at(ex_jinja_run *run, ex_value subject, int64_t index, ex_value *out) {
@@ -253,11 +259,10 @@ static bool slice_text(ex_jinja_run *run, const ex_jinja_text *text, size_t leng
 
 bool ex_jinja_slice(ex_jinja_run *run, ex_value subject, const ex_value bounds[3], ex_value *out) {
     size_t length;
-    bool is_valid = has_items(subject);
-    if (subject.kind == EX_JINJA_UNDEFINED) return ex_jinja_fail_undefined(run, subject);
+    if (!has_items(subject)) return ex_jinja_fail_type(run, "this has no slices", subject);
     for (int i = 0; i < 3; i++)
-        is_valid = is_valid && (bounds[i].kind == EX_JINJA_NONE || ex_jinja_is_integer(bounds[i]));
-    if (!is_valid) return ex_jinja_make_undefined(run, "there is no such slice", out);
+        if (bounds[i].kind != EX_JINJA_NONE && !ex_jinja_is_integer(bounds[i]))
+            return ex_jinja_fail_type(run, "a slice's bounds are integers", bounds[i]);
     if (ex_jinja_is_integer(bounds[2]) && ex_jinja_as_integer(bounds[2]) == 0)
         return ex_jinja_fail(run, "a slice's step cannot be zero");
     if (!ex_jinja_length(run, subject, &length)) return false;

@@ -3,6 +3,8 @@
 
 #include "text/template_run.h"
 
+enum { SHARP_S = 0xDF }; /* the one letter in use whose upper case is two */
+
 static bool is_cased(uint32_t codepoint) {
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)codepoint);
     return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL || category == UTF8PROC_CATEGORY_LT;
@@ -36,8 +38,11 @@ bool ex_jinja_change_case(ex_jinja_run *run, const ex_jinja_text *text, ex_jinja
     for (size_t at = 0; at < text->length; previous = codepoint) {
         size_t n = ex_jinja_character(text, at, &codepoint);
         uint32_t changed = change(codepoint, how, at == 0, previous);
+        bool trusted = ex_jinja_is_trusted(text, at);
         bool ok = changed == codepoint ? ex_jinja_emit_part(run, text, at, n)
-                                       : ex_jinja_emit_character(run, changed, ex_jinja_is_trusted(text, at));
+                  : codepoint == SHARP_S
+                      ? ex_jinja_emit(run, how == EX_JINJA_UPPER || how == EX_JINJA_SWAP ? "SS" : "Ss", 2, trusted)
+                      : ex_jinja_emit_character(run, changed, trusted);
         if (!ok) return false;
         at += n;
     }

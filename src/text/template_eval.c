@@ -93,7 +93,11 @@ static bool evaluate_slice(ex_jinja_run *run, const ex_jinja_node *node, ex_valu
 /* `caller`, when not NULL, is passed as an argument of that name. */
 static bool evaluate_arguments(ex_jinja_run *run, const ex_jinja_node *node, const ex_value *caller,
                                ex_jinja_arguments *out) {
+    static const ex_value no_value;
+    static const ex_jinja_named no_name;
     size_t n_named = node->n_keywords + (caller != NULL);
+    *out = (ex_jinja_arguments){&no_value, 0, &no_name, 0};
+    if (node->n_items + n_named == 0) return true;
     ex_value *positional = ex_jinja_take(run, node->n_items, sizeof *positional);
     ex_jinja_named *named = ex_jinja_take(run, n_named, sizeof *named);
     if (!positional || !named) return false;
@@ -126,8 +130,9 @@ static bool evaluate_filter_or_test(ex_jinja_run *run, const ex_jinja_node *node
     if (!ex_jinja_evaluate(run, node->a, &subject) || !evaluate_arguments(run, node, NULL, &arguments)) return false;
     run->node = node;
     if (node->function) return ex_jinja_call_function(run, node->function, subject, &arguments, out);
-    return ex_jinja_call_named(run, node->kind == EX_JINJA_NODE_TEST, ex_jinja_text_value(&node->name->text), subject,
-                               &arguments, out);
+    const ex_jinja_text *name = &node->name->text;
+    return ex_jinja_fail(run, "there is no %s named %.*s", node->kind == EX_JINJA_NODE_TEST ? "test" : "filter",
+                         name->length > 40 ? 40 : (int)name->length, name->bytes);
 }
 
 /* ---- operators ---- */

@@ -31,18 +31,9 @@ FILTER(filter_string) {
     return true;
 }
 
-static bool mark_up(ex_jinja_run *run, const ex_jinja_text *text, ex_value *out) {
-    ex_jinja_text *marked = ex_jinja_take(run, 1, sizeof *marked);
-    if (!marked) return false;
-    *marked = *text;
-    marked->markup = true;
-    *out = ex_jinja_text_value(marked);
-    return true;
-}
-
 FILTER(filter_safe) {
     const ex_jinja_text *text;
-    return ex_jinja_to_text(run, call->subject, &text) && mark_up(run, text, out);
+    return ex_jinja_to_text(run, call->subject, &text) && ex_jinja_mark_up(run, text, out);
 }
 
 FILTER(filter_escape) {
@@ -50,7 +41,7 @@ FILTER(filter_escape) {
     size_t start = run->length;
     if (!ex_jinja_to_text(run, call->subject, &text)) return false;
     if (text->markup) return filter_safe(run, call, out);
-    return ex_jinja_emit_escaped(run, text) && ex_jinja_cut(run, start, &text) && mark_up(run, text, out);
+    return ex_jinja_emit_escaped(run, text) && ex_jinja_cut(run, start, &text) && ex_jinja_mark_up(run, text, out);
 }
 
 static bool in_case(ex_jinja_run *run, const ex_jinja_call *call, ex_jinja_case how, ex_value *out) {
@@ -95,7 +86,9 @@ FILTER(filter_indent) {
     const ex_jinja_text *text, *indent;
     ex_jinja_list *lines;
     bool first = ex_jinja_flag(call, 1), blank = ex_jinja_flag(call, 2);
-    if (!ex_jinja_to_text(run, call->subject, &text) || !indentation(run, call, &indent) ||
+    if (call->subject.kind != EX_JINJA_TEXT) return ex_jinja_fail_type(run, "indent needs a text", call->subject);
+    text = call->subject.as.text;
+    if (!indentation(run, call, &indent) ||
         !ex_jinja_text_concat(run, text, &line_break, &text) || !ex_jinja_split_lines(run, text, false, &lines))
         return false;
     size_t start = run->length;
@@ -163,9 +156,7 @@ FILTER(filter_float) {
 
 FILTER(filter_abs) {
     if (!ex_jinja_is_number(call->subject)) return ex_jinja_fail_type(run, "expected a number", call->subject);
-    *out = call->subject;
-    if (ex_jinja_as_number(call->subject) >= 0) return true;
-    return ex_jinja_unary(run, '-', call->subject, out);
+    return ex_jinja_unary(run, ex_jinja_as_number(call->subject) < 0 ? '-' : '+', call->subject, out);
 }
 
 /* The decimal rounding that printing does: exact, ties of the binary value to even. */
@@ -179,24 +170,25 @@ static double round_decimal(double number, int64_t precision) {
     return strtod(text, NULL);
 }
 
+/* Integers stay integers. */
+static ex_value round_common(ex_value value, int64_t precision) {
+    if (!ex_jinja_is_integer(value)) return ex_jinja_number(round_decimal(value.as.number, precision));
+    if (precision >= 0) return ex_jinja_integer(ex_jinja_as_integer(value));
+    double rounded = round_decimal(ex_jinja_as_number(value), precision);
+    return rounded > -0x1p63 && rounded < 0x1p63 ? ex_jinja_integer((int64_t)rounded) : value;
+}
+
 FILTER(filter_round) {
     int64_t precision;
-    const ex_jinja_text *method = NULL;
-    if (!ex_jinja_is_number(call->subject)) return ex_jinja_fail_type(run, "expected a number", call->subject);
+    ex_value subject = call->subject, method = call->slots[1];
+    if (!ex_jinja_is_number(subject)) return ex_jinja_fail_type(run, "expected a number", subject);
     if (!ex_jinja_integer_slot(run, call, 0, 0, &precision)) return false;
     if (precision > 300 || precision < -300) return ex_jinja_fail(run, "this precision is out of range");
-    if (call->given & 2 && !ex_jinja_text_slot(run, call, 1, &method)) return false;
-    double number = ex_jinja_as_number(call->subject), scale = pow(10, (double)precision);
-    if (!method || (method->length == 6 && memcmp(method->bytes, "common", 6) == 0)) {
-        bool stays = ex_jinja_is_integer(call->subject) && precision >= 0;
-        *out = stays ? ex_jinja_integer(ex_jinja_as_integer(call->subject))
-                     : ex_jinja_number(round_decimal(number, precision));
-        return true;
-    }
-    bool up = method->length == 4 && memcmp(method->bytes, "ceil", 4) == 0;
-    if (!up && (method->length != 5 || memcmp(method->bytes, "floor", 5) != 0))
-        return ex_jinja_fail(run, "the method must be common, ceil or floor");
-    *out = ex_jinja_number((up ? ceil(number * scale) : floor(number * scale)) / scale);
+    double scaled = ex_jinja_as_number(subject) * pow(10, (double)precision);
+    if (!(call->given & 2) || ex_jinja_is_word(method, "common")) *out = round_common(subject, precision);
+    else if (ex_jinja_is_word(method, "ceil")) *out = ex_jinja_number(ceil(scaled) / pow(10, (double)precision));
+    else if (ex_jinja_is_word(method, "floor")) *out = ex_jinja_number(floor(scaled) / pow(10, (double)precision));
+    else return ex_jinja_fail(run, "the method must be common, ceil or floor");
     return true;
 }
 

@@ -79,7 +79,8 @@ static bool merge(ex_jinja_run *run, const keyed *from, keyed *to, size_t first,
     for (size_t i = first; i < end; i++) {
         int order = 0;
         bool both = left < middle && right < end;
-        if (both && !ex_jinja_order(run, from[left].key, from[right].key, &order)) return false;
+        bool missing = both && from[left].key.kind == EX_JINJA_UNDEFINED && from[right].key.kind == EX_JINJA_UNDEFINED;
+        if (both && !missing && !ex_jinja_order(run, from[left].key, from[right].key, &order)) return false;
         bool takes_left = both ? (reverse ? order >= 0 : order <= 0) : left < middle;
         to[i] = takes_left ? from[left++] : from[right++];
     }
@@ -125,15 +126,10 @@ FILTER(filter_sort) {
     return sorted_list(run, keys, items->count, ex_jinja_flag(call, 0), out);
 }
 
-static bool is_word(ex_value value, const char *word) {
-    return value.kind == EX_JINJA_TEXT && value.as.text->length == strlen(word) &&
-           memcmp(value.as.text->bytes, word, value.as.text->length) == 0;
-}
-
 FILTER(filter_dictsort) {
-    bool by_value = is_word(call->slots[1], "value");
+    bool by_value = ex_jinja_is_word(call->slots[1], "value");
     if (call->subject.kind != EX_JINJA_MAP) return ex_jinja_fail_type(run, "expected a dict", call->subject);
-    if (call->given & 2 && !by_value && !is_word(call->slots[1], "key"))
+    if (call->given & 2 && !by_value && !ex_jinja_is_word(call->slots[1], "key"))
         return ex_jinja_fail(run, "a dict is sorted by \"key\" or by \"value\"");
     const ex_jinja_map *map = call->subject.as.map;
     keyed *keys = ex_jinja_take(run, map->count, sizeof *keys);
@@ -276,7 +272,7 @@ FILTER(filter_unique) {
 
 static ex_value named_argument(const ex_jinja_arguments *arguments, const char *name) {
     for (size_t i = 0; i < arguments->n_named; i++)
-        if (is_word(ex_jinja_text_value(arguments->named[i].name), name)) return arguments->named[i].value;
+        if (ex_jinja_is_word(ex_jinja_text_value(arguments->named[i].name), name)) return arguments->named[i].value;
     return ex_jinja_undefined();
 }
 

@@ -103,7 +103,8 @@ bool ex_jinja_format(ex_jinja_run *run, const ex_jinja_text *format, ex_value va
         if (used == n_values) return ex_jinja_fail(run, "this format needs more values than it got");
         if (!print_conversion(run, &conversion, values[used++])) return false;
     }
-    if (used < n_values && (is_tuple || value.kind != EX_JINJA_MAP))
+    bool may_be_unused = !is_tuple && (value.kind == EX_JINJA_MAP || value.kind == EX_JINJA_LIST);
+    if (used < n_values && !may_be_unused && value.kind != EX_JINJA_UNDEFINED)
         return ex_jinja_fail(run, "this format got more values than it needs");
     return ex_jinja_cut_value(run, start, out);
 }

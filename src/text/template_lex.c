@@ -53,6 +53,10 @@ size_t ex_jinja_trailing_space(const char *bytes, size_t length) {
 }
 
 static void locate(source_lexer *lexer, size_t position) {
+    if (position < lexer->counted) { /* an error that is told where something began */
+        lexer->counted = 0;
+        lexer->line = lexer->column = 1;
+    }
     for (; lexer->counted < position; lexer->counted++) {
         unsigned char byte = (unsigned char)lexer->source[lexer->counted];
         if (byte == '\n') {

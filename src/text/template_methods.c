@@ -114,8 +114,10 @@ METHOD(text_count) {
     int64_t count = 0;
     if (!ex_jinja_text_slot(run, call, 0, &needle) || !ex_jinja_charge(run, text->length)) return false;
     if (needle->length == 0) count = (int64_t)ex_jinja_count_characters(text) + 1;
-    for (size_t at = 0; needle->length && (at = ex_jinja_find(text, needle, at)) != SIZE_MAX; at += needle->length)
+    for (size_t at = 0; needle->length && (at = ex_jinja_find(text, needle, at)) != SIZE_MAX; at += needle->length) {
         count++;
+        if (!ex_jinja_charge(run, 0)) return false;
+    }
     *out = ex_jinja_integer(count);
     return true;
 }
@@ -176,7 +178,7 @@ static bool split_words(ex_jinja_run *run, const ex_jinja_text *text, int64_t li
         at = end + ex_jinja_leading_space(text->bytes + end, text->length - end);
     }
     if (at == text->length) return true;
-    return append_part(run, parts, text, at, text->length - ex_jinja_trailing_space(text->bytes, text->length));
+    return append_part(run, parts, text, at, text->length);
 }
 
 static size_t word_start(const ex_jinja_text *text, size_t end) {
@@ -192,7 +194,7 @@ static bool split_words_back(ex_jinja_run *run, const ex_jinja_text *text, int64
         end = first - ex_jinja_trailing_space(text->bytes, first);
     }
     if (end == 0) return true;
-    return append_part(run, parts, text, ex_jinja_leading_space(text->bytes, end), end);
+    return append_part(run, parts, text, 0, end);
 }
 
 static void reverse(ex_jinja_list *list) {

@@ -92,13 +92,8 @@ static bool add_texts(ex_jinja_run *run, const ex_jinja_text *a, const ex_jinja_
         *out = ex_jinja_text_value(sum);
         return true;
     }
-    if (!escape_if_plain(run, &a) || !escape_if_plain(run, &b) || !ex_jinja_text_concat(run, a, b, &sum)) return false;
-    ex_jinja_text *marked = ex_jinja_take(run, 1, sizeof *marked);
-    if (!marked) return false;
-    *marked = *sum;
-    marked->markup = true;
-    *out = ex_jinja_text_value(marked);
-    return true;
+    return escape_if_plain(run, &a) && escape_if_plain(run, &b) && ex_jinja_text_concat(run, a, b, &sum) &&
+           ex_jinja_mark_up(run, sum, out);
 }
 
 static bool add_lists(ex_jinja_run *run, const ex_jinja_list *a, const ex_jinja_list *b, ex_value *out) {
@@ -118,7 +113,9 @@ static bool repeat_text(ex_jinja_run *run, const ex_jinja_text *text, int64_t ti
     size_t start = run->length;
     for (; times > 0 && text->length > 0; times--)
         if (!ex_jinja_emit_text(run, text)) return false;
-    return ex_jinja_cut_value(run, start, out);
+    const ex_jinja_text *repeated;
+    if (!ex_jinja_cut(run, start, &repeated)) return false;
+    return text->markup ? ex_jinja_mark_up(run, repeated, out) : (*out = ex_jinja_text_value(repeated), true);
 }
 
 static bool repeat_list(ex_jinja_run *run, const ex_jinja_list *list, int64_t times, ex_value *out) {
@@ -149,7 +146,7 @@ bool ex_jinja_binary(ex_jinja_run *run, int operator, ex_value a, ex_value b, ex
         return add_texts(run, a.as.text, b.as.text, out);
     if (operator == '+' && a.kind == EX_JINJA_LIST && b.kind == EX_JINJA_LIST)
         return add_lists(run, a.as.list, b.as.list, out);
-    if (operator == '%' && a.kind == EX_JINJA_TEXT && b.kind != EX_JINJA_UNDEFINED)
+    if (operator == '%' && a.kind == EX_JINJA_TEXT)
         return ex_jinja_format(run, a.as.text, b, out);
     if (operator == '*' && ex_jinja_is_integer(a)) {
         ex_value swapped = a;

@@ -354,6 +354,10 @@ ex_jinja_node *ex_jinja_parse_filters(ex_jinja_parser *parser, ex_jinja_node *su
         ex_jinja_node *node = ex_jinja_node_new(parser, EX_JINJA_NODE_FILTER);
         if (!node || !(node->name = ex_jinja_expect_name(parser, "a filter's name"))) return NULL;
         node->function = ex_jinja_find_filter(node->name->text.bytes, node->name->text.length);
+        while (ex_jinja_skip_operator(parser, '.')) { /* a filter with a dot in its name: nobody has one */
+            node->function = NULL;
+            if (!(node->name = ex_jinja_expect_name(parser, "a filter's name"))) return NULL;
+        }
         node->a = subject;
         if (ex_jinja_at_operator(parser, '(') && !parse_arguments(parser, node)) return NULL;
         subject = node;

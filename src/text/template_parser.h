@@ -8,6 +8,7 @@
 typedef struct ex_jinja_parser {
     ex_template *template;
     const ex_jinja_token *token; /* the current one; the last is END */
+    const ex_jinja_token *block; /* the name of the block tag that we are in; NULL outside of all */
     int depth;                   /* of expressions and blocks around this place */
     int loops;                   /* for blocks around this place, within the macro */
     uint8_t uses;                /* EX_JINJA_USES_* in the macro so far */
@@ -47,7 +48,7 @@ ex_jinja_node *ex_jinja_parse_tuple(ex_jinja_parser *parser, bool conditions);
 ex_jinja_node *ex_jinja_parse_target(ex_jinja_parser *parser, bool attributes);
 /* `| name(…) | name(…)` around `subject`; with `inline_first`, the first has no bar. */
 ex_jinja_node *ex_jinja_parse_filters(ex_jinja_parser *parser, ex_jinja_node *subject, bool inline_first);
-/* Statements up to a block tag of one of these names, which becomes the current token. */
+/* Statements up to a block tag of one of these names, which becomes the current token; the first one ends the block. */
 ex_jinja_node *ex_jinja_parse_body(ex_jinja_parser *parser, const char *const *ends);
 
 #endif

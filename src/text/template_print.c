@@ -1,5 +1,6 @@
 /* template_print.c - values as Python prints them. What a number or a constant prints is the template's doing and
  * trusted; the quotes and brackets of a printed list or map are not. */
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
  * first. snprintf and strtod agree with each other in any locale, and only the digits are used. */
 static int shortest_digits(double number, char digits[20], int *exponent) {
     char text[48];
-    int precision = 14;
+    int precision = number < DBL_MIN ? 0 : 14; /* 15 digits are always exact, except for subnormal numbers */
     do snprintf(text, sizeof text, "%.*e", precision, number);
     while (strtod(text, NULL) != number && ++precision < 17);
     int n = 0;

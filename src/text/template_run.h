@@ -5,7 +5,7 @@
 #include "text/template_tree.h"
 
 enum {
-    EX_JINJA_MEMORY_MAX = 128 << 20, /* bytes of values that one rendering may make */
+    EX_JINJA_MEMORY_MAX = 256 << 20, /* bytes of values that one rendering may make */
     EX_JINJA_OUTPUT_MAX = 32 << 20,  /* bytes of output and of texts under construction */
     EX_JINJA_STEPS_MAX = 50000000,   /* tree nodes visited, and 64-byte pieces of text searched or compared */
     EX_JINJA_DEPTH_MAX = 1200,       /* tree nodes, macros and values inside each other */
@@ -195,6 +195,8 @@ bool ex_jinja_text_part(ex_jinja_run *run, const ex_jinja_text *text, size_t fir
 bool ex_jinja_part_value(ex_jinja_run *run, const ex_jinja_text *text, size_t first, size_t length, ex_value *out);
 bool ex_jinja_text_concat(ex_jinja_run *run, const ex_jinja_text *a, const ex_jinja_text *b,
                           const ex_jinja_text **out);
+/* The same text as `safe` makes it. */
+bool ex_jinja_mark_up(ex_jinja_run *run, const ex_jinja_text *text, ex_value *out);
 bool ex_jinja_literal(ex_jinja_run *run, const char *bytes, ex_value *out);
 bool ex_jinja_is_trusted(const ex_jinja_text *text, size_t at);
 

@@ -21,7 +21,7 @@ static ex_jinja_node *parse_block(ex_jinja_parser *parser, const char *end) {
 }
 
 static ex_jinja_node *parse_if(ex_jinja_parser *parser) {
-    static const char *const ends[] = {"elif", "else", "endif", NULL};
+    static const char *const ends[] = {"endif", "elif", "else", NULL};
     ex_jinja_node *node = ex_jinja_node_new(parser, EX_JINJA_NODE_IF);
     ex_jinja_nodes items = {0};
     if (!node) return NULL;
@@ -199,7 +199,10 @@ static ex_jinja_node *parse_statement(ex_jinja_parser *parser) {
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         if (!ex_jinja_at_name(parser, statements[i].name)) continue;
         if (!ex_jinja_parser_enter(parser)) return NULL;
+        const ex_jinja_token *outer = parser->block;
+        parser->block = parser->token;
         ex_jinja_node *node = statements[i].parse(parser);
+        parser->block = outer;
         parser->depth--;
         return node;
     }
@@ -230,9 +233,15 @@ static bool at_end_tag(const ex_jinja_parser *parser, const char *const *ends) {
     return false;
 }
 
+static ex_jinja_node *fail_no_end(ex_jinja_parser *parser, const char *end) {
+    parser->code = ex_fail(parser->error, EX_ERROR_FORMAT, parser->block->line,
+                           "%s:%u:%u: this block has no end: {%% %s %%} is missing", parser->template->label,
+                           parser->block->line, parser->block->column, end);
+    return NULL;
+}
+
 ex_jinja_node *ex_jinja_parse_body(ex_jinja_parser *parser, const char *const *ends) {
     ex_jinja_node *body = ex_jinja_node_new(parser, EX_JINJA_NODE_BODY);
-    const ex_jinja_token *begin = parser->token;
     ex_jinja_nodes items = {0};
     if (!body) return NULL;
     while (parser->token->kind != EX_JINJA_TOKEN_END) {
@@ -248,10 +257,7 @@ ex_jinja_node *ex_jinja_parse_body(ex_jinja_parser *parser, const char *const *e
         }
         if (!statement || !ex_jinja_nodes_append(parser, &items, statement)) return NULL;
     }
-    if (parser->token->kind == EX_JINJA_TOKEN_END && *ends) {
-        parser->token = begin;
-        return ex_jinja_parser_fail(parser, "the block that begins before this has no {%% %s %%}", *ends), NULL;
-    }
+    if (parser->token->kind == EX_JINJA_TOKEN_END && *ends) return fail_no_end(parser, *ends);
     body->items = items.items;
     body->n_items = items.count;
     return body;

@@ -128,6 +128,15 @@ bool ex_jinja_part_value(ex_jinja_run *run, const ex_jinja_text *text, size_t fi
     return true;
 }
 
+bool ex_jinja_mark_up(ex_jinja_run *run, const ex_jinja_text *text, ex_value *out) {
+    ex_jinja_text *marked = ex_jinja_take(run, 1, sizeof *marked);
+    if (!marked) return false;
+    *marked = *text;
+    marked->markup = true;
+    *out = ex_jinja_text_value(marked);
+    return true;
+}
+
 bool ex_jinja_literal(ex_jinja_run *run, const char *bytes, ex_value *out) {
     ex_jinja_text *text = ex_jinja_take(run, 1, sizeof *text);
     if (!text) return false;

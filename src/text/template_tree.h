@@ -8,7 +8,7 @@ enum {
     EX_JINJA_SOURCE_MAX = 1 << 20,        /* bytes; the longest template that is known has 17 thousand */
     EX_JINJA_NESTING_MAX = 200,           /* brackets, operators and blocks inside each other */
     EX_JINJA_TREE_MEMORY_MAX = 128 << 20, /* bytes */
-    EX_JINJA_NAME_BUCKETS = 256
+    EX_JINJA_NAME_BUCKETS = 4096
 };
 
 /* ---- tokens ---- */

@@ -92,6 +92,11 @@ bool ex_jinja_text_equal(const ex_jinja_text *a, const ex_jinja_text *b) {
     return a->length == b->length && (a->bytes == b->bytes || memcmp(a->bytes, b->bytes, a->length) == 0);
 }
 
+bool ex_jinja_is_word(ex_value value, const char *word) {
+    return value.kind == EX_JINJA_TEXT && value.as.text->length == strlen(word) &&
+           memcmp(value.as.text->bytes, word, value.as.text->length) == 0;
+}
+
 bool ex_jinja_key_equal(ex_value a, ex_value b) {
     if (ex_jinja_is_number(a) && ex_jinja_is_number(b)) {
         if (ex_jinja_is_integer(a) && ex_jinja_is_integer(b)) return ex_jinja_as_integer(a) == ex_jinja_as_integer(b);

@@ -154,6 +154,8 @@ bool ex_jinja_is_integer(ex_value value);
 int64_t ex_jinja_as_integer(ex_value value);
 double ex_jinja_as_number(ex_value value);
 bool ex_jinja_is_true(ex_value value);
+/* Whether it is this text. */
+bool ex_jinja_is_word(ex_value value, const char *word);
 bool ex_jinja_text_equal(const ex_jinja_text *a, const ex_jinja_text *b);
 /* Equality of two values that can both be keys. */
 bool ex_jinja_key_equal(ex_value a, ex_value b);
