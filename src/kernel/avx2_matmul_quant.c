@@ -1,8 +1,8 @@
 /* avx2_matmul_quant.c - matrix products with quantised weights.
  *
  * Products of bytes are added in pairs, then fours, exactly; each of the eight sums of four is scaled and added to its
- * lane. Byte products need one unsigned operand: Q4_K and Q6_K weights are unsigned before their offset, which is
- * subtracted with the help of the activations' sums; signed weights lend their sign to the activations instead. */
+ * lane. Byte products need one unsigned operand: weights other than Q8_0's are unsigned before their offset, which is
+ * subtracted with the help of the activations' sums; those of Q8_0 lend their sign to the activations instead. */
 #include "kernel/avx2.h"
 #include "kernel/avx2_tiles.h"
 #include "kernel/formats.h"

@@ -15,7 +15,7 @@
 enum {
     Q4_SUB_BLOCKS = 8, Q4_SUB_BLOCK = 32, Q4_HIGHEST = 15, Q4_SCALE_HIGHEST = 63,
     Q6_SUB_BLOCKS = 16, Q6_SUB_BLOCK = 16, Q6_HIGHEST = 63, Q6_OFFSET = 32, Q6_SCALE_OFFSET = 128,
-    REFITS = 3 /* of the common scale; the error hardly falls after the second */
+    REFITS = 2 /* of the common scale; the error hardly falls after the second */
 };
 
 /* Sum of a power of two of values, which it overwrites: halves are added onto each other, as vectors can. */
@@ -47,10 +47,11 @@ static float affine_error(const float *values, affine fit) {
     return folded_sum(squares, Q4_SUB_BLOCK);
 }
 
-/* The least-squares line through the quants that `guess` gives. A minimum below 0 cannot be stored: then it is 0. */
-static affine refit_affine(const float *values, affine guess) {
+/* The least-squares line through the quants that `guess` gives. A minimum below 0 cannot be stored: then it is 0.
+ * Gives the squared error that is left, less the sum of the squared values, which is the same for every guess. */
+static affine refit_affine(const float *values, affine guess, double *error) {
     const double n = Q4_SUB_BLOCK;
-    float inverse = guess.scale > 0 ? 1 / guess.scale : 0;
+    float inverse = 1 / guess.scale;
     double value_sum = 0, product_sum = 0;
     int level_sum = 0, square_sum = 0;
     int levels[Q4_SUB_BLOCK];
@@ -62,6 +63,7 @@ static affine refit_affine(const float *values, affine guess) {
         value_sum += (double)values[i];
         product_sum += (double)values[i] * levels[i];
     }
+    *error = INFINITY;
     double determinant = n * square_sum - (double)level_sum * level_sum;
     if (determinant <= 0) return guess;
     double scale = (n * product_sum - value_sum * level_sum) / determinant;
@@ -70,7 +72,10 @@ static affine refit_affine(const float *values, affine guess) {
         minimum = 0;
         scale = product_sum / square_sum;
     }
-    return scale > 0 ? (affine){(float)scale, (float)minimum} : guess;
+    if (!(scale > 0)) return guess;
+    *error = scale * (scale * square_sum - 2 * product_sum) + minimum * (n * minimum + 2 * value_sum) -
+             2 * scale * minimum * level_sum;
+    return (affine){(float)scale, (float)minimum};
 }
 
 static affine search_affine(const float *values) {
@@ -80,13 +85,13 @@ static affine search_affine(const float *values) {
         low = fminf(low, values[i]);
         high = fmaxf(high, values[i]);
     }
-    affine best = {0, -low};
-    if (!(high > low)) return best;
-    float best_error = affine_error(values, best);
+    if (!(high > low)) return (affine){0, -low};
+    affine best = {(high - low) / Q4_HIGHEST, -low};
+    double best_error = INFINITY;
     for (int candidate = 0; candidate < CANDIDATES; candidate++) {
         float levels = (float)Q4_HIGHEST - 1.2f + 0.15f * (float)candidate;
-        affine fit = refit_affine(values, (affine){(high - low) / levels, -low});
-        float error = affine_error(values, fit);
+        double error;
+        affine fit = refit_affine(values, (affine){(high - low) / levels, -low}, &error);
         if (error < best_error) {
             best = fit;
             best_error = error;
@@ -225,29 +230,30 @@ static float q6_error(const float *values, float scale) {
     return folded_sum(squares, Q6_SUB_BLOCK);
 }
 
-/* The scale of one sub-block. The extreme value gets a level near -32, where there is one more than above. */
+/* The scale of one sub-block. The extreme value gets a level near -32, where there is one more than above. The scale
+ * that fits given quants best leaves the squared values less (sum of value * quant)² / (sum of quant²) as error. */
 static float search_q6_scale(const float *values) {
     enum { CANDIDATES = 16 };
     float extreme = ex_extreme(values, Q6_SUB_BLOCK);
     if (extreme == 0) return 0;
-    float best = 0, best_error = INFINITY;
+    double best = 0, best_gain = 0;
     for (int candidate = 0; candidate < CANDIDATES; candidate++) {
         float inverse = -(30.6f + 0.125f * (float)candidate) / extreme;
         double product_sum = 0;
         int square_sum = 0;
+        int levels[Q6_SUB_BLOCK];
+        for (int i = 0; i < Q6_SUB_BLOCK; i++) levels[i] = q6_level(values[i], inverse);
         for (int i = 0; i < Q6_SUB_BLOCK; i++) {
-            int level = q6_level(values[i], inverse);
-            product_sum += (double)values[i] * level;
-            square_sum += level * level;
+            product_sum += (double)values[i] * levels[i];
+            square_sum += levels[i] * levels[i];
         }
-        float scale = (float)(product_sum / square_sum);
-        float error = q6_error(values, scale);
-        if (error < best_error) {
-            best = scale;
-            best_error = error;
+        double gain = product_sum * product_sum / square_sum;
+        if (gain > best_gain) {
+            best = product_sum / square_sum;
+            best_gain = gain;
         }
     }
-    return best;
+    return (float)best;
 }
 
 typedef struct q6_block { /* the scales of a Q6_K block */
