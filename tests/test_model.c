@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file/gguf.h"
 #include "kernel/kernel.h"
@@ -305,6 +306,38 @@ static void test_wrong_tokens(void **state) {
     close_fixture(&f);
 }
 
+/* One weight of the file bent to NaN: the first evaluation fails and names the place. */
+static void test_weight_that_is_not_finite(void **state) {
+    (void)state;
+    size_t length;
+    ex_error error;
+    ex_file *file;
+    ex_model model;
+    ex_session *session;
+    char path[] = "/tmp/entropix-test-XXXXXX";
+    char *bytes = read_whole_file(test_data("models/llama2-f16.gguf"), &length);
+    assert_ok(ex_file_open(&file, test_data("models/llama2-f16.gguf"), &error), &error);
+    uint64_t at = ex_file_find_tensor(file, "blk.1.ffn_up.weight")->offset + 128 * 2 * 3; /* row 3 */
+    ex_file_close(file);
+    memcpy(bytes + at, "\xFF\x7E", 2);
+    FILE *out = fdopen(mkstemp(path), "wb");
+    assert_int_equal(fwrite(bytes, 1, length, out), length);
+    fclose(out);
+    free(bytes);
+
+    assert_ok(ex_file_open(&file, path, &error), &error);
+    assert_ok(ex_model_open(&model, file, &(ex_engine_options){.n_threads = 1}, &error), &error);
+    assert_ok(ex_model_session(&session, &model, NULL, &error), &error);
+    assert_int_equal(ex_session_evaluate(session, (int32_t[]){5, 6}, 2, NULL, NULL, &error), EX_ERROR_NUMBER);
+    assert_non_null(strstr(error.message, "blk.1.ffn_up.weight"));
+    assert_int_equal(error.position, at);
+    assert_int_equal(ex_session_position(session), 0);
+    ex_session_close(session);
+    ex_model_close(&model);
+    ex_file_close(file);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
@@ -313,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_rewind_and_fork),
         cmocka_unit_test(test_pages_are_shared_and_given_back),
         cmocka_unit_test(test_wrong_tokens),
+        cmocka_unit_test(test_weight_that_is_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
