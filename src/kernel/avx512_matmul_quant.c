@@ -53,27 +53,6 @@ static void prepare_terms(const ex_chunk_type *type, const chunk_place *at, cons
     }
 }
 
-/* ---- one block ---------------------------------------------------------------------------------------------- */
-
-/* These round the products of a block in the same way for a tile of many tokens and for a single one. */
-
-EX_INLINE __m512 scale_dots(__m512i dots, const float scales[EX_LANES]) {
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(dots), _mm512_load_ps(scales));
-}
-
-EX_INLINE __m512 add_scaled_dots(__m512 products, __m512i dots, const float scales[EX_LANES]) {
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), _mm512_load_ps(scales), products);
-}
-
-EX_INLINE __m512 add_block(__m512 sum, ex_chunk_kind kind, const ex_chunk *weights, size_t block, __m512i dots,
-                           float scale, float token_sum) {
-    __m512 scales = _mm512_mul_ps(_mm512_load_ps(weights->scales[block]), _mm512_set1_ps(scale));
-    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scales, sum);
-    if (kind == EX_CHUNK_MINIMUM)
-        sum = _mm512_fnmadd_ps(_mm512_load_ps(weights->minimums[block]), _mm512_set1_ps(token_sum), sum);
-    return sum;
-}
-
 /* ---- many tokens -------------------------------------------------------------------------------------------- */
 
 typedef struct tile { /* what n_tokens tokens from `first` on need of a chunk */
@@ -103,27 +82,37 @@ EX_INLINE void dot_columns(const tile *at, ex_chunk_kind kind, size_t column, si
     }
 }
 
-EX_INLINE void add_tile_block(const tile *at, ex_chunk_kind kind, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
+EX_INLINE __m512 load_sixteen(const float values[EX_LANES]) { return _mm512_load_ps(values); }
+
+/* The two halves of block b have scales of their own. */
+EX_INLINE void add_halves(const tile *at, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
     const size_t n_scales = at->n_in / EX_QUANT_BLOCK;
     __m512i dots[GROUPS][TILE_TOKENS];
-    if (kind == EX_CHUNK_TWO_SCALES) {
-        __m512 products[GROUPS][TILE_TOKENS];
-        dot_columns(at, kind, 8 * b, 4, 2 * b, dots);
-        for (size_t t = 0; t < at->n_tokens; t++)
-            for (size_t g = 0; g < GROUPS; g++) products[g][t] = scale_dots(dots[g][t], at->weights[g].scales[2 * b]);
-        dot_columns(at, kind, 8 * b + 4, 4, 2 * b + 1, dots);
-        for (size_t t = 0; t < at->n_tokens; t++)
-            for (size_t g = 0; g < GROUPS; g++) {
-                __m512 both = add_scaled_dots(products[g][t], dots[g][t], at->weights[g].scales[2 * b + 1]);
-                sums[g][t] = _mm512_fmadd_ps(both, _mm512_set1_ps(at->scales[t * n_scales + b]), sums[g][t]);
-            }
-        return;
-    }
-    dot_columns(at, kind, 8 * b, 8, b, dots);
+    __m512 first[GROUPS][TILE_TOKENS];
+    dot_columns(at, EX_CHUNK_TWO_SCALES, 8 * b, 4, 2 * b, dots);
     for (size_t t = 0; t < at->n_tokens; t++)
         for (size_t g = 0; g < GROUPS; g++)
-            sums[g][t] = add_block(sums[g][t], kind, &at->weights[g], b, dots[g][t], at->scales[t * n_scales + b],
-                                   at->terms->sums[at->first + t][b]);
+            first[g][t] = ex_scale_dots(dots[g][t], load_sixteen(at->weights[g].scales[2 * b]));
+    dot_columns(at, EX_CHUNK_TWO_SCALES, 8 * b + 4, 4, 2 * b + 1, dots);
+    for (size_t t = 0; t < at->n_tokens; t++)
+        for (size_t g = 0; g < GROUPS; g++)
+            sums[g][t] = ex_add_halves(sums[g][t], first[g][t], dots[g][t],
+                                       load_sixteen(at->weights[g].scales[2 * b + 1]), at->scales[t * n_scales + b]);
+}
+
+EX_INLINE void add_block(const tile *at, ex_chunk_kind kind, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
+    const size_t n_scales = at->n_in / EX_QUANT_BLOCK;
+    __m512i dots[GROUPS][TILE_TOKENS];
+    dot_columns(at, kind, 8 * b, 8, b, dots);
+    for (size_t t = 0; t < at->n_tokens; t++)
+        for (size_t g = 0; g < GROUPS; g++) {
+            const ex_chunk *weights = &at->weights[g];
+            sums[g][t] = ex_add_block(sums[g][t], dots[g][t], load_sixteen(weights->scales[b]),
+                                      at->scales[t * n_scales + b]);
+            if (kind == EX_CHUNK_MINIMUM)
+                sums[g][t] = ex_subtract_minimum(sums[g][t], load_sixteen(weights->minimums[b]),
+                                                 at->terms->sums[at->first + t][b]);
+        }
 }
 
 EX_INLINE void multiply_tile(ex_chunk_kind kind, const ex_chunk weights[GROUPS], const chunk_place *at,
@@ -134,7 +123,10 @@ EX_INLINE void multiply_tile(ex_chunk_kind kind, const ex_chunk weights[GROUPS],
     __m512 registers[GROUPS][TILE_TOKENS];
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t t = 0; t < n_tokens; t++) registers[g][t] = _mm512_load_ps(sums[g][first + t]);
-    for (size_t b = 0; b < at->n_blocks; b++) add_tile_block(&place, kind, b, registers);
+    for (size_t b = 0; b < at->n_blocks; b++) {
+        if (kind == EX_CHUNK_TWO_SCALES) add_halves(&place, b, registers);
+        else add_block(&place, kind, b, registers);
+    }
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t t = 0; t < n_tokens; t++) _mm512_store_ps(sums[g][first + t], registers[g][t]);
 }
@@ -152,40 +144,6 @@ static void multiply_chunk(ex_chunk_kind kind, const ex_chunk weights[GROUPS], c
     if (kind == EX_CHUNK_ONE_SCALE) multiply(EX_CHUNK_ONE_SCALE, weights, at, terms, n_tokens, sums);
     else if (kind == EX_CHUNK_TWO_SCALES) multiply(EX_CHUNK_TWO_SCALES, weights, at, terms, n_tokens, sums);
     else multiply(EX_CHUNK_MINIMUM, weights, at, terms, n_tokens, sums);
-}
-
-/* ---- one token ---------------------------------------------------------------------------------------------- */
-
-EX_INLINE __m512 add_chunk(__m512 sum, ex_chunk_kind kind, const ex_chunk *weights, const chunk_place *at,
-                           const token_terms *terms, const __m512i dots[EX_CHUNK_SUMS]) {
-    const int32_t *zeros = terms->zeros[0];
-    for (size_t b = 0; b < at->n_blocks; b++) {
-        __m512i first = dots[2 * b], second = dots[2 * b + 1];
-        if (kind == EX_CHUNK_TWO_SCALES) {
-            first = _mm512_add_epi32(first, _mm512_set1_epi32(zeros[2 * b]));
-            second = _mm512_add_epi32(second, _mm512_set1_epi32(zeros[2 * b + 1]));
-            __m512 products = add_scaled_dots(scale_dots(first, weights->scales[2 * b]), second,
-                                              weights->scales[2 * b + 1]);
-            sum = _mm512_fmadd_ps(products, _mm512_set1_ps(at->scales[b]), sum);
-        } else {
-            first = _mm512_add_epi32(first, second);
-            if (kind == EX_CHUNK_ONE_SCALE) first = _mm512_add_epi32(first, _mm512_set1_epi32(zeros[b]));
-            sum = add_block(sum, kind, weights, b, first, at->scales[b], terms->sums[0][b]);
-        }
-    }
-    return sum;
-}
-
-static void dot_chunk(const ex_chunk_type *type, ex_chunk_rows from, const chunk_place *at, const token_terms *terms,
-                      tile_sums sums) {
-    ex_chunk weights; /* scales and minimums; the quants are not written */
-    __m512i dots[EX_CHUNK_SUMS];
-    type->dot(from, at->n_blocks, at->quants, &weights, dots);
-    __m512 sum = _mm512_load_ps(sums);
-    if (type->kind == EX_CHUNK_ONE_SCALE) sum = add_chunk(sum, EX_CHUNK_ONE_SCALE, &weights, at, terms, dots);
-    else if (type->kind == EX_CHUNK_TWO_SCALES) sum = add_chunk(sum, EX_CHUNK_TWO_SCALES, &weights, at, terms, dots);
-    else sum = add_chunk(sum, EX_CHUNK_MINIMUM, &weights, at, terms, dots);
-    _mm512_store_ps(sums, sum);
 }
 
 /* ---- rows and tokens ---------------------------------------------------------------------------------------- */
@@ -238,12 +196,13 @@ static void multiply_groups(const job *j, const slab *s, size_t g, size_t n_grou
         chunk_place at = {j->x->quants + start, j->x->scales + start / EX_QUANT_BLOCK, j->x->n_in,
                           left < EX_CHUNK_BLOCKS ? left : EX_CHUNK_BLOCKS};
         prepare_terms(j->type, &at, j->x->sums + start / EX_SUM_BLOCK, j->n_tokens, &terms);
+        const ex_chunk_token token = {at.quants, at.scales, terms.zeros[0], terms.sums[0]};
         for (size_t i = 0; i < n_groups; i++) {
             size_t first = s->first + (g + i) * s->step;
             ex_chunk_rows from = {j->weights + first * j->row_bytes + offset, s->spacing * j->row_bytes};
             if (first + EX_LANES > j->n_rows)
                 from = copy_ragged(j, first, offset, chunk_bytes(j->type, at.n_blocks), copy);
-            if (j->n_tokens == 1) dot_chunk(j->type, from, &at, &terms, sums[i][0]);
+            if (j->n_tokens == 1) j->type->add(from, at.n_blocks, &token, sums[i][0]);
             else j->type->unpack(from, at.n_blocks, &weights[i]);
         }
         if (j->n_tokens > 1) multiply_chunk(j->type->kind, weights, &at, &terms, j->n_tokens, sums);

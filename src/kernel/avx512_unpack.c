@@ -6,11 +6,11 @@
 
 enum { PREFETCH_BYTES = 544 }; /* ahead in each of the sixteen rows; measured: 500 to 1000 are alike */
 
-/* Where columns go: into the chunk for many tokens, or straight into products with the activations of one. */
+/* Where blocks go: into a chunk for many tokens, or into sums of products with one. */
 typedef struct sink {
-    ex_chunk *chunk;
-    const int8_t *activations; /* NULL: into the chunk */
-    __m512i *dots;
+    ex_chunk *chunk; /* NULL: to the sums */
+    const ex_chunk_token *token;
+    __m512 *sum;
 } sink;
 
 static inline void prefetch(ex_chunk_rows from, size_t offset) {
@@ -18,18 +18,59 @@ static inline void prefetch(ex_chunk_rows from, size_t offset) {
     for (size_t r = 0; r < EX_LANES; r++) _mm_prefetch((const void *)(ahead + r * from.stride), _MM_HINT_T0);
 }
 
-/* The four columns of sixteen weights, those of sum block `at`. */
-EX_INLINE void put(sink to, size_t at, const __m512i columns[4]) {
-    if (to.activations) {
-        __m512i dot = _mm512_setzero_si512();
-        for (size_t i = 0; i < 4; i++) {
-            int32_t four;
-            memcpy(&four, to.activations + 16 * at + 4 * i, sizeof four);
-            dot = _mm512_dpbusd_epi32(dot, columns[i], _mm512_set1_epi32(four));
-        }
-        _mm512_store_si512(&to.dots[at], dot);
+EX_INLINE void store_columns(ex_chunk *chunk, size_t block, const __m512i columns[8]) {
+    for (size_t i = 0; i < 8; i++) _mm512_store_si512(chunk->quants[8 * block + i], columns[i]);
+}
+
+/* dots + products of four columns, which are sixteen weights from weight `at` of the chunk on */
+EX_INLINE __m512i dot_columns(const ex_chunk_token *token, size_t at, const __m512i columns[4], __m512i dots) {
+    for (size_t i = 0; i < 4; i++) {
+        int32_t four;
+        memcpy(&four, token->quants + at + 4 * i, sizeof four);
+        dots = _mm512_dpbusd_epi32(dots, columns[i], _mm512_set1_epi32(four));
+    }
+    return dots;
+}
+
+/* Two chains, which the processor runs side by side. */
+EX_INLINE __m512i dot_block(const ex_chunk_token *token, size_t block, const __m512i columns[8], __m512i zero) {
+    __m512i first = dot_columns(token, 32 * block, columns, zero);
+    __m512i second = dot_columns(token, 32 * block + 16, columns + 4, _mm512_setzero_si512());
+    return _mm512_add_epi32(first, second);
+}
+
+EX_INLINE void put_block(sink to, size_t block, const __m512i columns[8], __m512 scales) {
+    if (to.chunk) {
+        store_columns(to.chunk, block, columns);
+        _mm512_store_ps(to.chunk->scales[block], scales);
     } else {
-        for (size_t i = 0; i < 4; i++) _mm512_store_si512(to.chunk->quants[4 * at + i], columns[i]);
+        __m512i dots = dot_block(to.token, block, columns, _mm512_set1_epi32(to.token->zeros[block]));
+        *to.sum = ex_add_block(*to.sum, dots, scales, to.token->scales[block]);
+    }
+}
+
+EX_INLINE void put_block_with_minimum(sink to, size_t block, const __m512i columns[8], __m512 scales, __m512 minimums) {
+    if (to.chunk) {
+        store_columns(to.chunk, block, columns);
+        _mm512_store_ps(to.chunk->scales[block], scales);
+        _mm512_store_ps(to.chunk->minimums[block], minimums);
+    } else {
+        __m512i dots = dot_block(to.token, block, columns, _mm512_setzero_si512());
+        *to.sum = ex_add_block(*to.sum, dots, scales, to.token->scales[block]);
+        *to.sum = ex_subtract_minimum(*to.sum, minimums, to.token->sums[block]);
+    }
+}
+
+EX_INLINE void put_block_with_two_scales(sink to, size_t block, const __m512i columns[8], __m512 first, __m512 second) {
+    if (to.chunk) {
+        store_columns(to.chunk, block, columns);
+        _mm512_store_ps(to.chunk->scales[2 * block], first);
+        _mm512_store_ps(to.chunk->scales[2 * block + 1], second);
+    } else {
+        const int32_t *zeros = to.token->zeros + 2 * block;
+        __m512i dots = dot_columns(to.token, 32 * block, columns, _mm512_set1_epi32(zeros[0]));
+        __m512i more = dot_columns(to.token, 32 * block + 16, columns + 4, _mm512_set1_epi32(zeros[1]));
+        *to.sum = ex_add_halves(*to.sum, ex_scale_dots(dots, first), more, second, to.token->scales[block]);
     }
 }
 
@@ -87,14 +128,6 @@ static inline __m512 load_scale(ex_chunk_rows from, size_t offset) {
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(first));
 }
 
-static inline void split_nibbles(const __m512i bytes[4], __m512i low[4], __m512i high[4]) {
-    const __m512i nibble = _mm512_set1_epi8(15);
-    for (size_t i = 0; i < 4; i++) {
-        low[i] = _mm512_and_si512(bytes[i], nibble);
-        high[i] = _mm512_and_si512(_mm512_srli_epi16(bytes[i], 4), nibble);
-    }
-}
-
 EX_INLINE void read_q8_0(ex_chunk_rows from, size_t n_blocks, sink to) {
     const __m512i sign = _mm512_set1_epi8(-128);
     for (size_t b = 0; b < n_blocks; b++) {
@@ -103,116 +136,145 @@ EX_INLINE void read_q8_0(ex_chunk_rows from, size_t n_blocks, sink to) {
         __m512i columns[8];
         load_columns_32(from, at + offsetof(ex_block_q8_0, quants), columns);
         for (size_t i = 0; i < 8; i++) columns[i] = _mm512_xor_si512(columns[i], sign);
-        put(to, 2 * b, columns);
-        put(to, 2 * b + 1, columns + 4);
-        _mm512_store_ps(to.chunk->scales[b], load_scale(from, at));
+        put_block(to, b, columns, load_scale(from, at));
     }
 }
 
 EX_INLINE void read_q4_0(ex_chunk_rows from, size_t n_blocks, sink to) {
+    const __m512i nibble = _mm512_set1_epi8(15);
     for (size_t b = 0; b < n_blocks; b++) {
         size_t at = b * sizeof(ex_block_q4_0);
         if (b % 3 == 0) prefetch(from, at);
-        __m512i columns[4], low[4], high[4];
-        load_columns_16(from, at + offsetof(ex_block_q4_0, quants), columns);
-        split_nibbles(columns, low, high);
-        put(to, 2 * b, low);
-        put(to, 2 * b + 1, high);
-        _mm512_store_ps(to.chunk->scales[b], load_scale(from, at));
+        __m512i bytes[4], columns[8];
+        load_columns_16(from, at + offsetof(ex_block_q4_0, quants), bytes);
+        for (size_t i = 0; i < 4; i++) {
+            columns[i] = _mm512_and_si512(bytes[i], nibble);
+            columns[i + 4] = _mm512_and_si512(_mm512_srli_epi16(bytes[i], 4), nibble);
+        }
+        put_block(to, b, columns, load_scale(from, at));
     }
 }
 
 /* Byte i of each lane, as a number. */
-static inline __m512 byte_to_float(__m512i v, unsigned i) {
-    return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(v, 8 * i), _mm512_set1_epi32(255)));
+EX_INLINE __m512 byte_to_float(__m512i v, unsigned i) {
+    if (i > 0) v = _mm512_srli_epi32(v, 8 * i);
+    return _mm512_cvtepi32_ps(i < 3 ? _mm512_and_si512(v, _mm512_set1_epi32(255)) : v);
 }
 
-/* The sixteen bytes before the quants: scale and minimum, then the twelve that ex_q4_k_scales explains. */
-static inline void read_q4_k_scales(ex_chunk_rows from, ex_chunk *out) {
+typedef struct q4_k_scales {
+    __m512 scale, high_scale, minimum; /* high_scale: for nibbles in their place, which are sixteen times the quant */
+    __m512i scales[2], minimums[2];    /* a byte for each sub-block */
+} q4_k_scales;
+
+/* From the sixteen bytes before the quants: scale and minimum, then the twelve that ex_q4_k_scales explains. */
+EX_INLINE q4_k_scales read_q4_k_scales(ex_chunk_rows from) {
     const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), two = _mm512_set1_epi8(48);
     __m512i head[4];
+    q4_k_scales s;
     load_columns_16(from, 0, head);
-    __m512 scale = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(head[0]));
-    __m512 minimum = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(head[0], 16)));
-    __m512i scales[2], minimums[2];
-    scales[0] = _mm512_and_si512(head[1], six);
-    scales[1] = _mm512_or_si512(_mm512_and_si512(head[3], four),
-                                _mm512_and_si512(_mm512_srli_epi16(head[1], 2), two));
-    minimums[0] = _mm512_and_si512(head[2], six);
-    minimums[1] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(head[3], 4), four),
-                                  _mm512_and_si512(_mm512_srli_epi16(head[2], 2), two));
-    for (unsigned s = 0; s < EX_CHUNK_BLOCKS; s++) {
-        _mm512_store_ps(out->scales[s], _mm512_mul_ps(scale, byte_to_float(scales[s / 4], s % 4)));
-        _mm512_store_ps(out->minimums[s], _mm512_mul_ps(minimum, byte_to_float(minimums[s / 4], s % 4)));
-    }
+    s.scale = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(head[0]));
+    s.high_scale = _mm512_mul_ps(s.scale, _mm512_set1_ps(1.0f / 16));
+    s.minimum = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(head[0], 16)));
+    s.scales[0] = _mm512_and_si512(head[1], six);
+    s.scales[1] = _mm512_or_si512(_mm512_and_si512(head[3], four),
+                                  _mm512_and_si512(_mm512_srli_epi16(head[1], 2), two));
+    s.minimums[0] = _mm512_and_si512(head[2], six);
+    s.minimums[1] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(head[3], 4), four),
+                                    _mm512_and_si512(_mm512_srli_epi16(head[2], 2), two));
+    return s;
+}
+
+EX_INLINE void put_q4_k_block(sink to, unsigned block, const __m512i columns[8], const q4_k_scales *s) {
+    __m512 scales = byte_to_float(s->scales[block / 4], block % 4);
+    __m512 minimums = byte_to_float(s->minimums[block / 4], block % 4);
+    put_block_with_minimum(to, block, columns, _mm512_mul_ps(scales, block % 2 ? s->high_scale : s->scale),
+                           _mm512_mul_ps(minimums, s->minimum));
 }
 
 EX_INLINE void read_q4_k(ex_chunk_rows from, size_t n_blocks, sink to) {
     (void)n_blocks;
-    read_q4_k_scales(from, to.chunk);
-    for (size_t pair = 0; pair < 4; pair++) {
+    const __m512i low_nibble = _mm512_set1_epi8(15), high_nibble = _mm512_set1_epi8(-16);
+    const q4_k_scales scales = read_q4_k_scales(from);
+    for (unsigned pair = 0; pair < 4; pair++) {
         if (pair < 3) prefetch(from, 64 * pair);
-        __m512i columns[8], low[8], high[8];
-        load_columns_32(from, offsetof(ex_block_q4_k, quants) + 32 * pair, columns);
-        split_nibbles(columns, low, high);
-        split_nibbles(columns + 4, low + 4, high + 4);
-        put(to, 4 * pair, low);
-        put(to, 4 * pair + 1, low + 4);
-        put(to, 4 * pair + 2, high);
-        put(to, 4 * pair + 3, high + 4);
+        __m512i bytes[8], columns[8];
+        load_columns_32(from, offsetof(ex_block_q4_k, quants) + 32 * pair, bytes);
+        for (size_t i = 0; i < 8; i++) columns[i] = _mm512_and_si512(bytes[i], low_nibble);
+        put_q4_k_block(to, 2 * pair, columns, &scales);
+        for (size_t i = 0; i < 8; i++) columns[i] = _mm512_and_si512(bytes[i], high_nibble);
+        put_q4_k_block(to, 2 * pair + 1, columns, &scales);
     }
 }
 
-/* Low nibbles of `low` below the two bits that lie at 4 and 5 in each byte of `high`. */
-static inline __m512i six_bits(__m512i low, __m512i high) {
-    __m512i merged = _mm512_ternarylogic_epi32(_mm512_set1_epi8(15), low, high, 0xCA); /* first ? second : third */
-    return _mm512_and_si512(merged, _mm512_set1_epi8(63));
-}
+typedef struct q6_k_scales {
+    __m512 scale;
+    __m512i scales[4]; /* a signed byte for each sixteen weights */
+} q6_k_scales;
 
-static inline void read_q6_k_scales(ex_chunk_rows from, ex_chunk *out) {
-    __m512i scales[4];
-    load_columns_16(from, offsetof(ex_block_q6_k, scales), scales);
+EX_INLINE q6_k_scales read_q6_k_scales(ex_chunk_rows from) {
+    q6_k_scales s;
     uint16_t halves[EX_LANES];
     for (size_t r = 0; r < EX_LANES; r++)
         memcpy(&halves[r], from.first + r * from.stride + offsetof(ex_block_q6_k, scale), sizeof halves[r]);
-    __m512 scale = ex_load_halves(halves);
-    for (unsigned s = 0; s < EX_CHUNK_SUMS; s++) {
-        __m512i sub_scale = _mm512_srai_epi32(_mm512_slli_epi32(scales[s / 4], 24 - 8 * (s % 4)), 24);
-        _mm512_store_ps(out->scales[s], _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sub_scale)));
+    load_columns_16(from, offsetof(ex_block_q6_k, scales), s.scales);
+    s.scale = ex_load_halves(halves);
+    return s;
+}
+
+EX_INLINE __m512 q6_k_scale(const q6_k_scales *s, unsigned i) {
+    __m512i v = s->scales[i / 4];
+    if (i % 4 < 3) v = _mm512_slli_epi32(v, 24 - 8 * (i % 4));
+    return _mm512_mul_ps(s->scale, _mm512_cvtepi32_ps(_mm512_srai_epi32(v, 24)));
+}
+
+/* Two bits of each byte, moved to bits 4 and 5. */
+EX_INLINE __m512i q6_k_high_bits(__m512i high, unsigned quarter) {
+    if (quarter == 0) return _mm512_slli_epi16(high, 4);
+    if (quarter == 1) return _mm512_slli_epi16(high, 2);
+    return quarter == 2 ? high : _mm512_srli_epi16(high, 2);
+}
+
+/* The quarter of 128 weights that has these nibbles: the low ones for quarters 0 and 1, the high ones for 2 and 3. */
+EX_INLINE void put_q6_k_block(sink to, unsigned block, const __m512i nibbles[8], const __m512i high[8],
+                              const q6_k_scales *s) {
+    const unsigned quarter = block % 4;
+    const __m512i four_bits = _mm512_set1_epi8(15), six_bits = _mm512_set1_epi8(63);
+    __m512i columns[8];
+    for (size_t i = 0; i < 8; i++) {
+        __m512i low = quarter < 2 ? nibbles[i] : _mm512_srli_epi16(nibbles[i], 4);
+        __m512i bits = q6_k_high_bits(high[i], quarter);
+        columns[i] = _mm512_and_si512(_mm512_ternarylogic_epi32(four_bits, low, bits, 0xCA), six_bits); /* a ? b : c */
     }
+    put_block_with_two_scales(to, block, columns, q6_k_scale(s, 2 * block), q6_k_scale(s, 2 * block + 1));
 }
 
 EX_INLINE void read_q6_k(ex_chunk_rows from, size_t n_blocks, sink to) {
     (void)n_blocks;
-    read_q6_k_scales(from, to.chunk);
-    for (size_t part = 0; part < 4; part++) { /* sixteen bytes of `high`, which complete four times sixteen weights */
-        size_t half = part / 2, at = 8 * half + part % 2;
-        prefetch(from, 64 * part);
-        __m512i high[4], first[4], second[4], quants[4];
-        load_columns_16(from, offsetof(ex_block_q6_k, high) + 16 * part, high);
-        load_columns_16(from, 64 * half + 16 * (part % 2), first);
-        load_columns_16(from, 64 * half + 16 * (part % 2) + 32, second);
-        for (size_t i = 0; i < 4; i++) quants[i] = six_bits(first[i], _mm512_slli_epi16(high[i], 4));
-        put(to, at, quants);
-        for (size_t i = 0; i < 4; i++) quants[i] = six_bits(second[i], _mm512_slli_epi16(high[i], 2));
-        put(to, at + 2, quants);
-        for (size_t i = 0; i < 4; i++) quants[i] = six_bits(_mm512_srli_epi16(first[i], 4), high[i]);
-        put(to, at + 4, quants);
-        for (size_t i = 0; i < 4; i++)
-            quants[i] = six_bits(_mm512_srli_epi16(second[i], 4), _mm512_srli_epi16(high[i], 2));
-        put(to, at + 6, quants);
+    const q6_k_scales scales = read_q6_k_scales(from);
+    for (unsigned half = 0; half < 2; half++) {
+        __m512i high[8], first[8], second[8];
+        prefetch(from, 128 * half);
+        prefetch(from, 128 * half + 64);
+        load_columns_32(from, offsetof(ex_block_q6_k, high) + 32 * half, high);
+        load_columns_32(from, 64 * half, first);
+        load_columns_32(from, 64 * half + 32, second);
+        put_q6_k_block(to, 4 * half, first, high, &scales);
+        put_q6_k_block(to, 4 * half + 1, second, high, &scales);
+        put_q6_k_block(to, 4 * half + 2, first, high, &scales);
+        put_q6_k_block(to, 4 * half + 3, second, high, &scales);
     }
 }
 
-#define CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                    \
+#define CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                        \
     static void unpack_##name(ex_chunk_rows from, size_t n_blocks, ex_chunk *out) {                                    \
         read_##name(from, n_blocks, (sink){out, NULL, NULL});                                                          \
     }                                                                                                                  \
-    static void dot_##name(ex_chunk_rows from, size_t n_blocks, const int8_t *activations, ex_chunk *out,             \
-                           __m512i *dots) {                                                                           \
-        read_##name(from, n_blocks, (sink){out, activations, dots});                                                   \
+    static void add_##name(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]) {   \
+        __m512 sum = _mm512_load_ps(sums);                                                                             \
+        read_##name(from, n_blocks, (sink){NULL, token, &sum});                                                        \
+        _mm512_store_ps(sums, sum);                                                                                    \
     }                                                                                                                  \
-    const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, dot_##name};
+    const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, add_##name};
 
 CHUNK_TYPE(q8_0, EX_CHUNK_ONE_SCALE, 128, sizeof(ex_block_q8_0), 8 * sizeof(ex_block_q8_0))
 CHUNK_TYPE(q4_0, EX_CHUNK_ONE_SCALE, 8, sizeof(ex_block_q4_0), 8 * sizeof(ex_block_q4_0))

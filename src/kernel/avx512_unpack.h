@@ -31,6 +31,13 @@ typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the g
     size_t stride;
 } ex_chunk_rows;
 
+typedef struct ex_chunk_token { /* what one token brings to a chunk */
+    const int8_t *quants;
+    const float *scales;
+    const int32_t *zeros; /* -zero * sum of quants, for each 32 weights, or 16 if the type has two scales */
+    const float *sums;    /* sum of activations for each 32 weights, if the type has minimums */
+} ex_chunk_token;
+
 typedef enum ex_chunk_kind { EX_CHUNK_ONE_SCALE, EX_CHUNK_TWO_SCALES, EX_CHUNK_MINIMUM } ex_chunk_kind;
 
 typedef struct ex_chunk_type {
@@ -38,12 +45,33 @@ typedef struct ex_chunk_type {
     int16_t zero;
     size_t block_bytes; /* of 32 weights; 0 when only whole chunks exist */
     size_t chunk_bytes;
-    /* Fills all of `out`, for many tokens. */
+    /* For many tokens. */
     void (*unpack)(ex_chunk_rows from, size_t n_blocks, ex_chunk *out);
-    /* Fills scales and minimums only, and dots[s] = products of the quants of each 16 weights with one token's. */
-    void (*dot)(ex_chunk_rows from, size_t n_blocks, const int8_t *activations, ex_chunk *out, __m512i *dots);
+    /* For one token: adds the products to the sums of the sixteen rows, without a chunk in between. */
+    void (*add)(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]);
 } ex_chunk_type;
 
 extern const ex_chunk_type ex_chunk_q8_0, ex_chunk_q4_0, ex_chunk_q4_k, ex_chunk_q6_k;
+
+/* How the integer products of a block become floats. Whatever computes them goes on with these, and so rounds alike. */
+
+EX_INLINE __m512 ex_scale_dots(__m512i dots, __m512 scales) { return _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scales); }
+
+EX_INLINE __m512 ex_add_dots(__m512 sum, __m512i dots, __m512 scales) {
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scales, sum);
+}
+
+EX_INLINE __m512 ex_add_block(__m512 sum, __m512i dots, __m512 scales, float token_scale) {
+    return ex_add_dots(sum, dots, _mm512_mul_ps(scales, _mm512_set1_ps(token_scale)));
+}
+
+/* first: ex_scale_dots of the first sixteen weights. */
+EX_INLINE __m512 ex_add_halves(__m512 sum, __m512 first, __m512i second, __m512 second_scales, float token_scale) {
+    return _mm512_fmadd_ps(ex_add_dots(first, second, second_scales), _mm512_set1_ps(token_scale), sum);
+}
+
+EX_INLINE __m512 ex_subtract_minimum(__m512 sum, __m512 minimums, float token_sum) {
+    return _mm512_fnmadd_ps(minimums, _mm512_set1_ps(token_sum), sum);
+}
 
 #endif
