@@ -212,12 +212,11 @@ typedef struct q6_k_scales {
 } q6_k_scales;
 
 EX_INLINE q6_k_scales read_q6_k_scales(ex_chunk_rows from) {
+    __m512i tail[4]; /* the last sixteen bytes of the block, which end with its scale */
     q6_k_scales s;
-    uint16_t halves[EX_LANES];
-    for (size_t r = 0; r < EX_LANES; r++)
-        memcpy(&halves[r], from.first + r * from.stride + offsetof(ex_block_q6_k, scale), sizeof halves[r]);
     load_columns_16(from, offsetof(ex_block_q6_k, scales), s.scales);
-    s.scale = ex_load_halves(halves);
+    load_columns_16(from, sizeof(ex_block_q6_k) - 16, tail);
+    s.scale = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(tail[3], 16)));
     return s;
 }
 
