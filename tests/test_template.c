@@ -1,5 +1,5 @@
-/* test_template.c - chat templates: the renderings of real ones, and each rule of the language by itself. The outputs in
- * tests/data/templates/cases.jsonl are what Jinja2 3.1 makes of the inputs beside it, in transformers' settings. */
+/* test_template.c - chat templates: the renderings of real ones, and each rule of the language by itself. The outputs
+ * in tests/data/templates/cases.jsonl are what Jinja2 3.1 makes of the inputs beside it, in transformers' settings. */
 #include "support.h"
 
 #include <jansson.h>
@@ -215,8 +215,8 @@ static void test_origin_of_bytes(void **state) {
 /* An old value must not change when something is appended to its text twice. */
 static void test_appending_shares_nothing_visible(void **state) {
     (void)state;
-    static const char source[] = "{% set a = 'x' * 600 %}{% set b = a + 'b' %}{% set c = b + 'c' %}{% set d = b + 'd' %}"
-                                 "{{ a|length }}{{ b[-1] }}{{ c[-2:] }}{{ d[-2:] }}{{ c[-2:] }}";
+    static const char source[] = "{% set a = 'x' * 600 %}{% set b = a + 'b' %}{% set c = b + 'c' %}"
+                                 "{% set d = b + 'd' %}{{ a|length }}{{ b[-1] }}{{ c[-2:] }}{{ d[-2:] }}{{ c[-2:] }}";
     json_t *inputs = json_object();
     ex_rendering rendering;
     ex_error error;
@@ -336,7 +336,8 @@ static void test_deep_sources(void **state) {
                                              {"{{ ", "a if b else "}, {"{{ ", "a is "}, {"{% set ", "("}};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         ex_error error = {0};
-        if (parse_repeated(sources[i][0], sources[i][1], &error) != EX_ERROR_FORMAT || strncmp(error.message, "t:1:", 4))
+        ex_code code = parse_repeated(sources[i][0], sources[i][1], &error);
+        if (code != EX_ERROR_FORMAT || strncmp(error.message, "t:1:", 4) != 0)
             fail_msg("%s: %s", sources[i][1], error.message);
     }
     ex_error error;
@@ -358,7 +359,8 @@ static void test_values(void **state) {
     ex_rendering rendering;
     ex_template *template;
     assert_ok(ex_values_open(&values, &error), &error);
-    ex_value *map = ex_value_map(values), *list = ex_value_list(values), *text = ex_value_text(values, "a\0b", 3, true);
+    ex_value *map = ex_value_map(values), *list = ex_value_list(values);
+    ex_value *text = ex_value_text(values, "a\0b", 3, true);
     assert_null(ex_value_none(NULL));
     assert_null(ex_value_text(NULL, "a", 1, false));
     assert_false(ex_value_append(list, NULL));

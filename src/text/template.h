@@ -1,5 +1,9 @@
 /* template.h - chat templates: an interpreter for the subset of Jinja that models' templates use.
  *
+ * What is left out: other templates (include, import, extends, block), recursive loops, * and ** in calls, filters for
+ * web pages. Integers have 64 bits, maps have keys that are texts, numbers, booleans or none, and what is lazy in Jinja
+ * is computed at once. Whatever a template's data is made of, it cannot be changed by the template.
+ *
  * A template is an untrusted program: steps, memory and recursion are bounded, there is no I/O, and attribute access
  * reaches data only. Every byte of output remembers whether it came from the template or from the caller's values, so
  * that text from users can never become a special token. */

@@ -102,10 +102,11 @@ static const ex_value *take_named(const ex_jinja_arguments *arguments, const ex_
     return NULL;
 }
 
-static bool is_parameter(const ex_jinja_node *node, const ex_jinja_text *name) {
-    for (size_t i = 0; i < node->n_keywords; i++)
-        if (ex_jinja_text_equal(&node->keywords[i].name->text, name)) return true;
-    return false;
+/* Number of the parameter called `name`, or how many there are. */
+static size_t find_keyword(const ex_jinja_node *node, const ex_jinja_text *name) {
+    size_t i = 0;
+    while (i < node->n_keywords && !ex_jinja_text_equal(&node->keywords[i].name->text, name)) i++;
+    return i;
 }
 
 static bool bind_parameters(ex_jinja_run *run, const ex_jinja_node *node, const ex_jinja_arguments *arguments,
@@ -145,7 +146,11 @@ static bool bind_kwargs(ex_jinja_run *run, const ex_jinja_node *node, const ex_j
     if (!map) return ex_jinja_fail_memory(run);
     for (size_t i = 0; i < arguments->n_named; i++) {
         const ex_jinja_named *named = &arguments->named[i];
-        if (is_parameter(node, named->name)) continue;
+        size_t parameter = find_keyword(node, named->name);
+        if (parameter < arguments->n_positional && parameter < node->n_keywords)
+            return ex_jinja_fail(run, "this macro got %.*s twice",
+                                 named->name->length > 40 ? 40 : (int)named->name->length, named->name->bytes);
+        if (parameter < node->n_keywords) continue;
         if (ex_jinja_text_equal(named->name, &run->template->caller->text) && (node->flags & EX_JINJA_USES_CALLER))
             caller = named->value;
         else if (!(node->flags & EX_JINJA_USES_KWARGS))
@@ -157,7 +162,8 @@ static bool bind_kwargs(ex_jinja_run *run, const ex_jinja_node *node, const ex_j
     if ((node->flags & EX_JINJA_USES_KWARGS) &&
         !ex_jinja_bind(run, frame, run->template->kwargs, (ex_value){.kind = EX_JINJA_MAP, .as.map = map}))
         return false;
-    return !(node->flags & EX_JINJA_USES_CALLER) || is_parameter(node, &run->template->caller->text) ||
+    bool is_parameter = find_keyword(node, &run->template->caller->text) < node->n_keywords;
+    return !(node->flags & EX_JINJA_USES_CALLER) || is_parameter ||
            ex_jinja_bind(run, frame, run->template->caller, caller);
 }
 

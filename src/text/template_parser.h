@@ -1,5 +1,5 @@
-/* template_parser.h - what the two halves of the parser share: expressions in template_parse.c, statements in
- * template_statement.c. */
+/* template_parser.h - what the two halves of the parser share (template_parser.c): expressions are in template_parse.c,
+ * statements in template_statement.c. */
 #ifndef EX_TEXT_TEMPLATE_PARSER_H
 #define EX_TEXT_TEMPLATE_PARSER_H
 
@@ -32,6 +32,7 @@ bool ex_jinja_parser_fail(ex_jinja_parser *parser, const char *format, ...) EX_P
 /* Counts one level of nesting; the caller lowers parser->depth again when it succeeds. */
 bool ex_jinja_parser_enter(ex_jinja_parser *parser);
 
+bool ex_jinja_is_name(const ex_jinja_token *token, const char *name);
 bool ex_jinja_at_name(const ex_jinja_parser *parser, const char *name);
 bool ex_jinja_at_operator(const ex_jinja_parser *parser, int operator);
 /* Steps over the name or operator if it is the current token. */
