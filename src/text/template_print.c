@@ -24,7 +24,7 @@ static int shortest_digits(double number, char digits[20], int *exponent) {
     const char *c = text;
     for (; *c && *c != 'e'; c++)
         if (*c >= '0' && *c <= '9' && n < 19) digits[n++] = *c;
-    *exponent = *c ? atoi(c + 1) : 0;
+    *exponent = *c ? (int)strtol(c + 1, NULL, 10) : 0;
     while (n > 1 && digits[n - 1] == '0') n--;
     return n;
 }
