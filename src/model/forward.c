@@ -6,9 +6,10 @@
 #include "model/rope.h"
 
 enum {
-    CHUNK_BYTES = 64 << 10, /* of weights that a thread takes at a time when decoding */
-    ROWS_MAX = 64,          /* rows that it takes at most: enough work, small enough to balance */
-    SEGMENT = 512           /* activations that a thread prepares at a time */
+    ROWS_UNIT = 16, /* kernels work on so many rows together, so pieces are multiples of it */
+    ROWS_MAX = 128, /* rows that a thread takes at a time, at most: what a kernel reads in one sweep */
+    PIECES = 4,     /* of a step, for each thread at least: who is free takes the next */
+    SEGMENT = 512   /* activations that a thread prepares at a time */
 };
 
 static bool needs_quants(const ex_matrix *matrix) { return ex_format_find(matrix->type)->integer_dot; }
@@ -94,8 +95,8 @@ static void project(const ex_batch *batch, ex_worker *worker, const ex_activatio
                     size_t n_targets) {
     size_t n_rows = 0, first, last;
     for (size_t i = 0; i < n_targets; i++) n_rows += targets[i].matrix->n_out;
-    size_t chunk = CHUNK_BYTES / targets[0].matrix->row_bytes / 8 * 8;
-    chunk = chunk > ROWS_MAX ? ROWS_MAX : chunk < 8 ? 8 : chunk;
+    size_t chunk = n_rows / ((size_t)worker->count * PIECES) / ROWS_UNIT * ROWS_UNIT;
+    chunk = chunk > ROWS_MAX ? ROWS_MAX : chunk < ROWS_UNIT ? ROWS_UNIT : chunk;
     while (ex_worker_next(worker, n_rows, chunk, &first, &last)) {
         size_t start = 0; /* of this matrix in the list */
         for (size_t i = 0; i < n_targets && first < last; i++) {
