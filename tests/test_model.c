@@ -97,7 +97,7 @@ static void check_greedy(const fixture *f, ex_session *session, ex_step step) {
 
 /* A cache in half precision rounds keys and values: on these random models that alone is up to 2.1e-3. */
 static void check_golden(const char *name, const char *kernels, ex_kv_type kv_type) {
-    double logits_bound = kv_type == EX_KV_F32 ? 1e-4 : 4e-3, scores_bound = kv_type == EX_KV_F32 ? 1e-4 : 1e-3;
+    double logits_bound = kv_type == EX_KV_F32 ? 1e-5 : 4e-3, scores_bound = kv_type == EX_KV_F32 ? 1e-5 : 1e-3;
     fixture f;
     open_fixture(&f, name, kernels, 2);
     ex_error error;
