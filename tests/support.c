@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,15 @@ char *read_whole_file(const char *path, size_t *length) {
         if (length) *length = (size_t)size;
     }
     return text;
+}
+
+int count_files(const char *folder) {
+    int count = -2; /* "." and ".." */
+    DIR *listing = opendir(folder);
+    assert_non_null(listing);
+    while (readdir(listing)) count++;
+    closedir(listing);
+    return count;
 }
 
 double random_between(uint64_t *state, double low, double high) {

@@ -34,6 +34,9 @@ bool is_close(double a, double b, double tolerance);
 /* Whole file, terminated by a zero byte; NULL when it cannot be read. Free it. */
 char *read_whole_file(const char *path, size_t *length);
 
+/* Entries of a folder. */
+int count_files(const char *folder);
+
 /* A deterministic pseudo-random number in [low, high); `state` is any value to start with. */
 double random_between(uint64_t *state, double low, double high);
 

@@ -6,21 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampler/sampler.h"
-
-static ex_policy preset(const char *name) {
-    ex_policy policy;
-    ex_error error;
-    assert_ok(ex_policy_preset(&policy, name, &error), &error);
-    return policy;
-}
-
-static ex_sampler *open_sampler(const ex_policy *policy, int32_t n_vocab) {
-    ex_sampler *sampler;
-    ex_error error;
-    assert_ok(ex_sampler_open_with(&sampler, policy, n_vocab, &ex_vector_math_portable, &error), &error);
-    return sampler;
-}
+#include "sampler_support.h"
 
 /* ---- distributions against a naive implementation ---------------------------------------------------------------- */
 

@@ -2,40 +2,12 @@
  * allocation per token, clarification, text in whole characters, reasons to stop. */
 #include "support.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "generate/text_stream.h"
-
-/* The linker sends the library's allocations here (CMakeLists.txt). */
-static atomic_int n_allocations;
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    atomic_fetch_add(&n_allocations, 1);
-    return __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-    atomic_fetch_add(&n_allocations, 1);
-    return __real_calloc(count, size);
-}
-void *__wrap_realloc(void *memory, size_t size) {
-    atomic_fetch_add(&n_allocations, 1);
-    return __real_realloc(memory, size);
-}
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    atomic_fetch_add(&n_allocations, 1);
-    return __real_aligned_alloc(alignment, size);
-}
 
 typedef struct run { /* one answer of the small test model */
     int32_t n_threads;
@@ -58,7 +30,7 @@ typedef struct answer {
     ex_strategy strategies[200];
     size_t n_tokens, n_inserted;
     ex_end end;
-    int n_allocations; /* while generating */
+    long n_allocations; /* while generating */
 } answer;
 
 static const int32_t prompt[] = {1, 50, 60, 300, 301, 302, 303, 304, 305, 306, 307, 308};
@@ -67,7 +39,7 @@ enum { N_PROMPT = sizeof prompt / sizeof *prompt };
 static void collect(ex_generator *generator, answer *out) {
     ex_error error;
     ex_event event;
-    int before = atomic_load(&n_allocations);
+    long before = allocations_counted();
     do {
         assert_ok(ex_generator_next(generator, &event, &error), &error);
         if (event.kind == EX_EVENT_END) break;
@@ -77,7 +49,7 @@ static void collect(ex_generator *generator, answer *out) {
         out->n_inserted += event.kind == EX_EVENT_INSERTED;
     } while (out->n_tokens < 200);
     out->end = event.end;
-    out->n_allocations = atomic_load(&n_allocations) - before;
+    out->n_allocations = allocations_counted() - before;
 }
 
 static answer generate(const run *r) {

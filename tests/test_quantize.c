@@ -1,7 +1,6 @@
 /* test_quantize.c - models in other types: errors within bounds, keys kept, nothing left behind; and make_model. */
 #include "support.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,15 +30,6 @@ static int remove_folder(void **state) {
     unlink(input);
     unlink(output);
     return rmdir(folder);
-}
-
-static int count_files(void) {
-    int count = -2; /* "." and ".." */
-    DIR *listing = opendir(folder);
-    assert_non_null(listing);
-    while (readdir(listing)) count++;
-    closedir(listing);
-    return count;
 }
 
 /* ---- a model to convert ---- */
@@ -252,7 +242,7 @@ static void test_converts_in_place(void **state) {
     ex_file *file = open_file(input);
     assert_int_equal(type_of(file, "token_embd.weight"), EX_TYPE_Q8_0);
     ex_file_close(file);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(count_files(folder), 1);
     assert_ok(ex_quantize(input, input, "Q4_K", 2, NULL, NULL, &error), &error); /* from a quantised file */
     file = open_file(input);
     assert_int_equal(type_of(file, "token_embd.weight"), EX_TYPE_Q4_K);
@@ -281,7 +271,7 @@ static void test_names_weights_that_are_no_numbers(void **state) {
         write_input(rows[i].part, rows[i].bad, rows[i].at);
         assert_int_equal(quantize(rows[i].type, 2, &error), EX_ERROR_NUMBER);
         if (!strstr(error.message, rows[i].words)) fail_msg("the message is \"%s\"", error.message);
-        assert_int_equal(count_files(), 1);
+        assert_int_equal(count_files(folder), 1);
     }
     ex_error error;
     write_input("blk.0.attn_k.weight", 70000, 0); /* fits bfloat16 */
@@ -301,7 +291,7 @@ static void test_refuses_bad_arguments(void **state) {
     assert_int_equal(ex_quantize("/nowhere/in.gguf", output, "Q8_0", 1, NULL, NULL, &error), EX_ERROR_IO);
     assert_int_equal(ex_quantize(input, "/nowhere/out.gguf", "Q8_0", 1, NULL, NULL, &error), EX_ERROR_IO);
     assert_non_null(strstr(error.message, "/nowhere/out.gguf: cannot create the file"));
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(count_files(folder), 1);
 }
 
 typedef struct watch {
@@ -336,7 +326,7 @@ static void test_progress(void **state) {
         w = (watch){.stop_after = stop};
         assert_int_equal(ex_quantize(input, output, "Q8_0", 2, look, &w, &error), EX_ERROR_ARGUMENT);
         assert_non_null(strstr(error.message, "stopped on request"));
-        assert_int_equal(count_files(), 1);
+        assert_int_equal(count_files(folder), 1);
     }
 }
 

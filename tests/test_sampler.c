@@ -8,43 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampler/sampler.h"
+#include "allocations.h"
+#include "sampler_support.h"
 
 #define TOLERANCE 1e-5
-
-static ex_policy preset(const char *name) {
-    ex_policy policy;
-    ex_error error;
-    assert_ok(ex_policy_preset(&policy, name, &error), &error);
-    return policy;
-}
-
-static ex_sampler *open_sampler(const ex_policy *policy, int32_t n_vocab) {
-    ex_sampler *sampler;
-    ex_error error;
-    assert_ok(ex_sampler_open_with(&sampler, policy, n_vocab, &ex_vector_math_portable, &error), &error);
-    return sampler;
-}
-
-/* ---- allocations are counted (the linker sends these here, tests/CMakeLists.txt) ------------------------------- */
-
-static size_t n_allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-
-void *__wrap_malloc(size_t size) { return n_allocations++, __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return n_allocations++, __real_calloc(count, size); }
-void *__wrap_realloc(void *memory, size_t size) { return n_allocations++, __real_realloc(memory, size); }
-void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    return n_allocations++, __real_aligned_alloc(alignment, size);
-}
 
 /* ---- the oracle's cases ---------------------------------------------------------------------------------------- */
 
@@ -585,17 +552,17 @@ static void test_a_step_allocates_nothing(void **state) {
     ex_error error;
     for (uint32_t i = 0; i < 20; i++) {
         random_logits(&random, logits, 20000);
-        size_t before = n_allocations;
+        long before = allocations_counted();
         ex_code code = ex_sampler_step(sampler, logits, &attention, (ex_random_key){3, 0, i}, &choice, &error);
         ex_sampler_accept(sampler, 1, false);
-        size_t after = n_allocations;
+        long after = allocations_counted();
         assert_ok(code, &error);
         assert_int_equal(after, before);
     }
     ex_sampler_close(sampler);
-    size_t before = n_allocations;
+    long before = allocations_counted();
     sampler = open_sampler(&policy, 16);
-    assert_true(n_allocations > before); /* the counter counts */
+    assert_true(allocations_counted() > before); /* the counter counts */
     ex_sampler_close(sampler);
 }
 

@@ -7,22 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "text/template.h"
 
 enum { NOW = 1795392000 }; /* 2026-11-23 00:00 UTC */
-
-/* ---- allocations that fail ---- */
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static long allocations_left = -1; /* negative: no limit */
-
-void *__wrap_calloc(size_t count, size_t size) {
-    if (allocations_left == 0) return NULL;
-    if (allocations_left > 0) allocations_left--;
-    return __real_calloc(count, size);
-}
 
 /* ---- rendering ---- */
 
@@ -417,21 +405,21 @@ static void test_memory_runs_out(void **state) {
         ex_template *template;
         ex_rendering rendering = {0};
         assert_true(allowed < 100);
-        allocations_left = allowed;
+        allocations_limit(allowed);
         code = ex_template_parse(&template, source, strlen(source), "t", &error);
         if (code == EX_OK) code = ex_template_render(template, map, NOW, &rendering, &error);
-        allocations_left = -1;
+        allocations_limit(-1);
         assert_true(code == EX_OK || code == EX_ERROR_MEMORY);
         ex_rendering_free(&rendering);
         ex_template_free(template);
     }
     ex_values_close(values);
-    allocations_left = 0;
+    allocations_limit(0);
     assert_int_equal(ex_values_open(&values, &error), EX_ERROR_MEMORY);
-    allocations_left = 1;
+    allocations_limit(1);
     assert_ok(ex_values_open(&values, &error), &error);
     assert_null(ex_value_map(values));
-    allocations_left = -1;
+    allocations_limit(-1);
     ex_values_close(values);
 }
 
