@@ -1,5 +1,5 @@
-/* bench.c - entropix bench: measures on tokens of a fixed seed. Decode with statistics and without alternates in
- * blocks, and each repeat swaps which comes first, so that drift of the machine and of the position meets both alike.
+/* bench.c - entropix bench: measures on tokens of a fixed seed. What is compared alternates in short blocks (decode with
+ * and without statistics; decode and reading memory), so that drift of the machine and of the position meets both alike.
  */
 #include "bench.h"
 
@@ -13,12 +13,14 @@
 #include "terminal.h"
 
 enum {
-    BLOCK = 8,         /* decoded tokens between two switches of the statistics */
+    BLOCK = 2,         /* decoded tokens between two switches of the statistics */
     HASH_PREFILL = 24, /* tokens of the fixed prompt that are evaluated together */
     HASH_DECODE = 8,   /* and one by one */
     SAMPLING_STEPS = 201,
-    BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
-    BANDWIDTH_REPEATS = 5
+    BANDWIDTH_BYTES = 1 << 28, /* more than any last-level cache */
+    BANDWIDTH_REPEATS = 2,     /* the better one counts */
+    SHARE_ROUNDS = 15,         /* of reading memory and then decoding SHARE_TOKENS */
+    SHARE_TOKENS = 8
 };
 
 typedef struct bench_state {
@@ -145,12 +147,31 @@ static int measure_sampling(bench_state *bench, const ex_step *step) {
     return STATUS_OK;
 }
 
-static int measure_bandwidth(bench_state *bench) {
-    bench_result *result = &bench->result;
+/* Reads memory, decodes a little, and gives the share of the one's speed that the other reaches. */
+static int share_round(bench_state *bench, double *bandwidth, double *share) {
+    double seconds[SHARE_TOKENS];
+    ex_step step;
     ex_error error;
-    ex_code code = ex_measure_bandwidth(bench->engine, BANDWIDTH_BYTES, BANDWIDTH_REPEATS, &result->bandwidth, &error);
+    ex_code code = ex_measure_bandwidth(bench->engine, BANDWIDTH_BYTES, BANDWIDTH_REPEATS, bandwidth, &error);
     if (code != EX_OK) return report(&error);
-    result->bandwidth_share = result->decode_rate * (double)result->info.bytes_per_token / result->bandwidth;
+    int status = rewind_all(bench);
+    for (size_t i = 0; i < SHARE_TOKENS && status == STATUS_OK; i++) {
+        double start = seconds_now();
+        status = evaluate(bench, bench->tokens + i, 1, &step);
+        seconds[i] = seconds_now() - start;
+    }
+    *share = (double)bench->result.info.bytes_per_token / median(seconds, SHARE_TOKENS) / *bandwidth;
+    return status == STATUS_OK ? advance(bench, SHARE_TOKENS, "decode and memory") : status;
+}
+
+static int measure_bandwidth(bench_state *bench) {
+    double bandwidths[SHARE_ROUNDS], shares[SHARE_ROUNDS];
+    int status = STATUS_OK;
+    for (size_t i = 0; i < SHARE_ROUNDS && status == STATUS_OK; i++)
+        status = share_round(bench, &bandwidths[i], &shares[i]);
+    if (status != STATUS_OK) return status;
+    bench->result.bandwidth = median(bandwidths, SHARE_ROUNDS);
+    bench->result.bandwidth_share = median(shares, SHARE_ROUNDS);
     return STATUS_OK;
 }
 
@@ -168,7 +189,7 @@ static int prepare(bench_state *bench, const cli_options *options) {
         state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
         bench->tokens[i] = (int32_t)((state >> 33) % (uint64_t)result->info.n_vocab);
     }
-    bench->total = (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded;
+    bench->total = (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded + SHARE_ROUNDS * SHARE_TOKENS;
     ex_session_options session_options = ex_session_options_default();
     session_options.n_context = longest;
     session_options.kv_type = cache_type(options, EX_KV_F16);
