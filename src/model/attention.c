@@ -65,7 +65,8 @@ static void reduce_last_row(const ex_batch *batch, size_t layer, size_t head, fl
     w->head_entropy[at] = statistics.entropy;
     w->head_maximum[at] = (double)statistics.maximum;
     w->head_strength[at] = statistics.mean_absolute_score;
-    memcpy(w->probabilities + head * w->scores_stride, row, n_positions * sizeof *row);
+    float *kept = w->probabilities + head * w->scores_stride;
+    if (row != kept) memcpy(kept, row, n_positions * sizeof *row);
 }
 
 static void softmax_rows(const ex_batch *batch, size_t layer, const head_group *group, size_t first_token,
@@ -99,6 +100,12 @@ static size_t positions_in_page(size_t page, size_t n_positions) {
     return left < EX_KV_PAGE ? left : EX_KV_PAGE;
 }
 
+/* Where a tile's scores go: those of a token that is decoded alone right to where the deviation looks for them. */
+static float *scores_of(const ex_batch *batch, const head_group *group, const ex_tile *tile) {
+    const ex_workspace *w = batch->work;
+    return batch->n_tokens == 1 ? w->probabilities + group->first_head * w->scores_stride : tile->scores;
+}
+
 static void attend_tile(const ex_batch *batch, size_t layer, size_t kv_head, size_t first_token, size_t n_tokens,
                         const ex_tile *tile) {
     const ex_workspace *w = batch->work;
@@ -108,17 +115,18 @@ static void attend_tile(const ex_batch *batch, size_t layer, size_t kv_head, siz
     size_t n_positions = batch->first + first_token + n_tokens;
     size_t n_pages = (n_positions + EX_KV_PAGE - 1) / EX_KV_PAGE;
     float scale = 1.0f / sqrtf((float)group.head_dim);
+    float *scores = scores_of(batch, &group, tile);
 
     gather_queries(batch, &group, first_token, n_tokens, tile->queries);
     for (size_t page = 0; page < n_pages; page++)
         kernels->attention_scores[batch->kv_type](
             tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
-            positions_in_page(page, n_positions), scale, tile->scores + page * EX_KV_PAGE, w->scores_stride);
-    softmax_rows(batch, layer, &group, first_token, n_tokens, tile->scores);
+            positions_in_page(page, n_positions), scale, scores + page * EX_KV_PAGE, w->scores_stride);
+    softmax_rows(batch, layer, &group, first_token, n_tokens, scores);
     memset(tile->out, 0, n_rows * group.head_dim * sizeof *tile->out);
     for (size_t page = 0; page < n_pages; page++)
         kernels->attention_values[batch->kv_type](
-            tile->scores + page * EX_KV_PAGE, w->scores_stride, n_rows, ex_kv_values(batch->kv, page, layer, kv_head),
+            scores + page * EX_KV_PAGE, w->scores_stride, n_rows, ex_kv_values(batch->kv, page, layer, kv_head),
             positions_in_page(page, n_positions), group.head_dim, tile->out);
     scatter_out(batch, &group, first_token, n_tokens, tile->out);
 }
