@@ -1,6 +1,5 @@
-/* bench.c - entropix bench: measures on tokens of a fixed seed. What is compared alternates in short blocks (decode with
- * and without statistics; decode and reading memory), so that drift of the machine and of the position meets both alike.
- */
+/* bench.c - entropix bench: measures on tokens of a fixed seed. What is compared alternates in short blocks (decode
+ * with statistics and without; decode and reading memory), so that drift of machine and position meets both alike. */
 #include "bench.h"
 
 #include <stdlib.h>
