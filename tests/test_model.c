@@ -65,7 +65,15 @@ static int32_t argmax(const float *logits, int32_t n) {
     return best;
 }
 
-static void check_metrics(const fixture *f, const ex_step *step) {
+static double golden_number(const fixture *f, const char *prefix, const char *metric) {
+    char name[60];
+    double value = 0;
+    snprintf(name, sizeof name, "%s%s", prefix, metric);
+    assert_true(ex_key_number(ex_file_find_key(f->golden, name), 0, &value));
+    return value;
+}
+
+static void check_metrics(const fixture *f, const char *prefix, const ex_step *step) {
     const ex_attention *attention = step->attention;
     size_t n = (size_t)attention->n_layer * (size_t)attention->n_head;
     double entropy = 0, strength = 0, agreement = 0, expected;
@@ -75,18 +83,16 @@ static void check_metrics(const fixture *f, const ex_step *step) {
     }
     for (int32_t layer = 0; layer < attention->n_layer; layer++)
         agreement += attention->layer_deviation[layer] / attention->n_layer;
-    assert_true(ex_key_number(ex_file_find_key(f->golden, "golden.attn_entropy"), 0, &expected));
-    assert_true(is_close(entropy, expected, 1e-3));
-    assert_true(ex_key_number(ex_file_find_key(f->golden, "golden.interaction_strength"), 0, &expected));
-    assert_true(is_close(strength, expected, 1e-3));
-    assert_true(ex_key_number(ex_file_find_key(f->golden, "golden.agreement"), 0, &expected));
+    assert_true(is_close(entropy, golden_number(f, prefix, "attn_entropy"), 1e-3));
+    assert_true(is_close(strength, golden_number(f, prefix, "interaction_strength"), 1e-3));
+    expected = golden_number(f, prefix, "agreement");
     assert_true(fabs(agreement - expected) <= 1e-3 * expected);
 }
 
-static void check_greedy(const fixture *f, ex_session *session, ex_step step) {
+static void check_greedy(const fixture *f, const char *name, ex_session *session, ex_step step) {
     ex_error error;
     size_t n_greedy;
-    int32_t *greedy = golden_tokens(f, "golden.greedy", &n_greedy);
+    int32_t *greedy = golden_tokens(f, name, &n_greedy);
     for (size_t i = 0; i < n_greedy; i++) {
         int32_t token = argmax(step.logits, step.n_vocab);
         assert_int_equal(token, greedy[i]);
@@ -118,8 +124,8 @@ static void check_golden(const char *name, const char *kernels, ex_kv_type kv_ty
     const float *ours = ex_session_scores(session, &n_positions);
     assert_int_equal(n_positions, n_prompt);
     assert_true(relative_error(ours, scores->data, scores->ne[0] * scores->ne[1] * scores->ne[2]) < scores_bound);
-    check_metrics(&f, &step);
-    check_greedy(&f, session, step);
+    check_metrics(&f, "golden.", &step);
+    check_greedy(&f, "golden.greedy", session, step);
 
     ex_session_close(session);
     free(logits);
@@ -139,45 +145,57 @@ static void test_golden(void **state) {
         }
 }
 
-/* The reference prompts of the shipped model, on the F16 file that it was quantised from (not in the tree: 80 MB). */
+/* One reference prompt of the shipped model: logits, scores and metrics, then the greedy continuation. */
+static void check_prompt(fixture *f, int prompt, ex_kv_type kv_type) {
+    char name[40];
+    size_t n_tokens, n_positions, n_vocab = (size_t)f->model.shape.n_vocab;
+    ex_error error;
+    ex_session *session;
+    ex_step step;
+    snprintf(name, sizeof name, "golden.%d.tokens", prompt);
+    int32_t *tokens = golden_tokens(f, name, &n_tokens);
+    float *logits = calloc(n_tokens * n_vocab, sizeof *logits);
+    ex_session_options options = {.n_context = 128, .kv_type = kv_type, .keep_scores = true};
+    assert_ok(ex_model_session(&session, &f->model, &options, &error), &error);
+    assert_ok(ex_session_evaluate(session, tokens, n_tokens, logits, &step, &error), &error);
+    snprintf(name, sizeof name, "logits.%d", prompt);
+    const ex_tensor *expected = ex_file_find_tensor(f->golden, name);
+    const float *rows = expected->data;
+    assert_int_equal(expected->ne[1], n_tokens);
+    for (size_t t = 0; t < n_tokens; t++)
+        assert_true(relative_error(logits + t * n_vocab, rows + t * n_vocab, n_vocab) < 2e-3);
+    snprintf(name, sizeof name, "scores.%d", prompt);
+    const ex_tensor *scores = ex_file_find_tensor(f->golden, name);
+    const float *ours = ex_session_scores(session, &n_positions);
+    assert_true(relative_error(ours, scores->data, scores->ne[0] * scores->ne[1] * scores->ne[2]) < 1e-3);
+    snprintf(name, sizeof name, "golden.%d.", prompt);
+    check_metrics(f, name, &step);
+    snprintf(name, sizeof name, "golden.%d.greedy", prompt);
+    check_greedy(f, name, session, step);
+    ex_session_close(session);
+    free(logits);
+    free(tokens);
+}
+
+/* On the F16 file that the shipped model was quantised from (not in the tree: 80 MB). */
 static void test_shipped_model(void **state) {
     (void)state;
     const char *path = shared_golden("../models/entropix-40m-f16.gguf");
     if (!path) test_skip("the F16 file of the shipped model is not here");
-    fixture f;
-    ex_error error;
-    assert_ok(ex_file_open(&f.file, path, &error), &error);
-    assert_ok(ex_file_open(&f.golden, test_data("models/entropix-40m-golden.gguf"), &error), &error);
-    assert_ok(ex_model_open(&f.model, f.file, &(ex_engine_options){.n_threads = 2}, &error), &error);
-    size_t n_vocab = (size_t)f.model.shape.n_vocab;
-    for (int i = 0; i < 8; i++) {
-        char name[40];
-        size_t n_tokens, n_greedy;
-        snprintf(name, sizeof name, "golden.%d.tokens", i);
-        int32_t *tokens = golden_tokens(&f, name, &n_tokens);
-        snprintf(name, sizeof name, "golden.%d.greedy", i);
-        int32_t *greedy = golden_tokens(&f, name, &n_greedy);
-        float *logits = calloc(n_tokens * n_vocab, sizeof *logits);
-        ex_session *session;
-        ex_step step;
-        assert_ok(ex_model_session(&session, &f.model, &(ex_session_options){.n_context = 128}, &error), &error);
-        assert_ok(ex_session_evaluate(session, tokens, n_tokens, logits, &step, &error), &error);
-        snprintf(name, sizeof name, "logits.%d", i);
-        const ex_tensor *expected = ex_file_find_tensor(f.golden, name);
-        const float *rows = expected ? expected->data : NULL;
-        for (size_t t = 0; rows && t < n_tokens; t++)
-            assert_true(relative_error(logits + t * n_vocab, rows + t * n_vocab, n_vocab) < 2e-3);
-        for (size_t t = 0; t < n_greedy; t++) {
-            int32_t token = argmax(step.logits, step.n_vocab);
-            assert_int_equal(token, greedy[t]);
-            assert_ok(ex_session_evaluate(session, &token, 1, NULL, &step, &error), &error);
-        }
-        ex_session_close(session);
-        free(logits);
-        free(greedy);
-        free(tokens);
+    ex_cpu cpu = ex_cpu_detect();
+    for (const ex_kernels *const *kernels = ex_kernels_all(); *kernels; kernels++) {
+        if (!(*kernels)->supported(&cpu)) continue;
+        fixture f;
+        ex_error error;
+        ex_engine_options options = {.n_threads = 2, .kernels = (*kernels)->name};
+        assert_ok(ex_file_open(&f.file, path, &error), &error);
+        assert_ok(ex_file_open(&f.golden, test_data("models/entropix-40m-golden.gguf"), &error), &error);
+        assert_ok(ex_model_open(&f.model, f.file, &options, &error), &error);
+        /* portable code takes a minute for all eight */
+        int n_prompts = strcmp((*kernels)->name, "portable") == 0 ? 2 : 8;
+        for (int i = 0; i < n_prompts; i++) check_prompt(&f, i, i % 2 ? EX_KV_F32 : EX_KV_F16);
+        close_fixture(&f);
     }
-    close_fixture(&f);
 }
 
 /* Everything that a step says, as bytes. */
