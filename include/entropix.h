@@ -283,6 +283,8 @@ typedef struct ex_policy {
     double hehv_offset, hehv_coef, hehv_min_temp, hehv_top_p_coef, hehv_min_top_p;
     int32_t candidates; /* drawn by the adaptive strategy */
     double ada_temp_logits, ada_temp_attn, ada_temp_agree, ada_top_p, ada_top_k_int, ada_top_k_agree, ada_min_p;
+    double ada_min_top_p, ada_max_top_p, ada_min_min_p, ada_max_min_p; /* bounds of the adaptive formulas */
+    int32_t ada_min_top_k, ada_max_top_k;
     double score_logits_entropy, score_attn_entropy, score_logits_varentropy, score_attn_varentropy, score_agreement,
         score_interaction;
     ex_scope scope;

@@ -67,7 +67,7 @@ static void test_every_key(void **state) {
         ex_error error;
         char before[200], after[200];
         assert_ok(ex_policy_get(&base, key, before, sizeof before, &error), &error);
-        const char *others[] = {"1", "2", "false", "last", "sequence", NULL};
+        const char *others[] = {"1", "2", "0.25", "false", "last", "sequence", NULL};
         size_t n_accepted = 0;
         for (size_t i = 0; others[i]; i++) {
             if (strcmp(before, others[i]) == 0 || ex_policy_set(&policy, key, others[i], NULL) != EX_OK) continue;
@@ -80,7 +80,7 @@ static void test_every_key(void **state) {
         assert_ok(ex_policy_set(&policy, key, before, &error), &error);
         assert_memory_equal(&policy, &base, sizeof policy);
     }
-    assert_int_equal(n_keys, 45);
+    assert_int_equal(n_keys, 51);
 }
 
 static void test_set_and_get(void **state) {

@@ -579,6 +579,24 @@ static void test_attention_that_is_no_number(void **state) {
     ex_sampler_close(sampler);
 }
 
+/* The bounds of the adaptive formulas are keys like all others. */
+static void test_adaptive_bounds(void **state) {
+    (void)state;
+    ex_policy policy = preset(NULL);
+    ex_metrics metrics = {.logits_entropy = 2, .logits_varentropy = 1, .attn_varentropy = 50, .interaction_strength = 90};
+    ex_decision decision;
+    ex_decide(&policy, &metrics, false, &decision);
+    assert_int_equal(decision.strategy, EX_STRATEGY_ADAPTIVE);
+    assert_true(decision.top_p == 1 && decision.top_k == 100 && decision.min_p == 0.01);
+    policy.ada_max_top_p = 0.7;
+    policy.ada_max_top_k = 33;
+    policy.ada_min_min_p = 0.2;
+    ex_decide(&policy, &metrics, false, &decision);
+    assert_true(decision.top_p == 0.7 && decision.top_k == 33 && decision.min_p == 0.2);
+    policy.ada_min_top_k = 34;
+    assert_int_equal(ex_policy_check(&policy, NULL), EX_ERROR_ARGUMENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_cases),
@@ -598,6 +616,7 @@ int main(void) {
         cmocka_unit_test(test_step_equals_its_stages),
         cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_attention_that_is_no_number),
+        cmocka_unit_test(test_adaptive_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

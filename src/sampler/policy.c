@@ -60,6 +60,12 @@ const ex_policy_key_row ex_policy_keys[] = {
     NUMBER(ada_top_k_int, -100, 100, "0.3"),
     NUMBER(ada_top_k_agree, -100, 100, "0.2"),
     NUMBER(ada_min_p, -100, 100, "0.5"),
+    NUMBER(ada_min_top_p, 0, 1, "0.1"),
+    NUMBER(ada_max_top_p, 0, 1, "1"),
+    INTEGER(ada_min_top_k, 1, COUNT_MAX, "1"),
+    INTEGER(ada_max_top_k, 1, COUNT_MAX, "100"),
+    NUMBER(ada_min_min_p, 0, 1, "0.01"),
+    NUMBER(ada_max_min_p, 0, 1, "0.5"),
     NUMBER(score_logits_entropy, -100, 100, "0.1"),
     NUMBER(score_attn_entropy, -100, 100, "0.2"),
     NUMBER(score_logits_varentropy, -100, 100, "0.3"),
@@ -254,6 +260,23 @@ static ex_code check_order(const char *low, double low_value, const char *high, 
                    high_value);
 }
 
+static ex_code check_orders(const ex_policy *policy, ex_error *error) {
+    const struct {
+        const char *low, *high;
+        double low_value, high_value;
+    } pairs[] = {
+        {"low_entropy", "clarify_entropy", policy->low_entropy, policy->clarify_entropy},
+        {"low_varentropy", "high_varentropy", policy->low_varentropy, policy->high_varentropy},
+        {"ada_min_top_p", "ada_max_top_p", policy->ada_min_top_p, policy->ada_max_top_p},
+        {"ada_min_top_k", "ada_max_top_k", policy->ada_min_top_k, policy->ada_max_top_k},
+        {"ada_min_min_p", "ada_max_min_p", policy->ada_min_min_p, policy->ada_max_min_p},
+    };
+    ex_code code = EX_OK;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs && code == EX_OK; i++)
+        code = check_order(pairs[i].low, pairs[i].low_value, pairs[i].high, pairs[i].high_value, error);
+    return code;
+}
+
 /* Going through text checks every value by the same code that reads it. */
 ex_code ex_policy_check(const ex_policy *policy, ex_error *error) {
     ex_policy copy;
@@ -263,7 +286,5 @@ ex_code ex_policy_check(const ex_policy *policy, ex_error *error) {
         if (code == EX_OK) code = ex_policy_set(&copy, row->name, value, error);
         if (code != EX_OK) return code;
     }
-    ex_code code = check_order("low_entropy", policy->low_entropy, "clarify_entropy", policy->clarify_entropy, error);
-    if (code != EX_OK) return code;
-    return check_order("low_varentropy", policy->low_varentropy, "high_varentropy", policy->high_varentropy, error);
+    return check_orders(policy, error);
 }

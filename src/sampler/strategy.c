@@ -21,18 +21,15 @@ typedef struct strategy_row {
     void (*adjust)(const ex_policy *policy, const ex_metrics *metrics, ex_decision *decision);
 } strategy_row;
 
-/* Bounds of the adaptive formulas, as the document gives them. */
-static const double ADAPTIVE_TOP_P[2] = {0.1, 1.0}, ADAPTIVE_TOP_K[2] = {1, 100}, ADAPTIVE_MIN_P[2] = {0.01, 0.5};
-
 double ex_policy_varentropy(const ex_policy *policy, const ex_metrics *metrics) {
     return policy->varentropy == EX_VARENTROPY_SEQUENCE ? metrics->sequence_varentropy : metrics->logits_varentropy;
 }
 
-static double clip(double value, const double bounds[2]) { return fmin(fmax(value, bounds[0]), bounds[1]); }
+static double clip(double value, double lowest, double highest) { return fmin(fmax(value, lowest), highest); }
 
 /* No limit (0) stays no limit: the formulas would turn it into the smallest one. */
-static int32_t scaled_top_k(const ex_policy *policy, double value, const double bounds[2]) {
-    return policy->top_k == 0 ? 0 : (int32_t)clip(value, bounds);
+static int32_t scaled_top_k(const ex_policy *policy, double value, int32_t lowest, int32_t highest) {
+    return policy->top_k == 0 ? 0 : (int32_t)clip(value, lowest, highest);
 }
 
 static void take_likeliest(const ex_policy *policy, const ex_metrics *metrics, ex_decision *decision) {
@@ -52,14 +49,14 @@ static void explore(const ex_policy *policy, const ex_metrics *metrics, ex_decis
     double factor = policy->lehv_offset + policy->lehv_coef * metrics->interaction_strength;
     double width = policy->top_k * (1 + policy->lehv_top_k_coef * (1 - metrics->agreement));
     decision->temperature = fmin(policy->lehv_max_temp, policy->temperature * factor);
-    decision->top_k = scaled_top_k(policy, floor(width), (double[2]){policy->lehv_min_top_k, INT32_MAX});
+    decision->top_k = scaled_top_k(policy, floor(width), policy->lehv_min_top_k, INT32_MAX);
 }
 
 static void risk(const ex_policy *policy, const ex_metrics *metrics, ex_decision *decision) {
     double factor = policy->hehv_offset + policy->hehv_coef * metrics->attn_varentropy;
     double top_p = policy->top_p - policy->hehv_top_p_coef * metrics->attn_entropy;
     decision->temperature = fmax(policy->hehv_min_temp, policy->temperature * factor);
-    decision->top_p = clip(top_p, (double[2]){policy->hehv_min_top_p, 1});
+    decision->top_p = clip(top_p, policy->hehv_min_top_p, 1);
 }
 
 static void adapt(const ex_policy *policy, const ex_metrics *metrics, ex_decision *decision) {
@@ -68,11 +65,13 @@ static void adapt(const ex_policy *policy, const ex_metrics *metrics, ex_decisio
     decision->temperature = policy->temperature * (1 + policy->ada_temp_logits * logits +
                                                    policy->ada_temp_attn * attention -
                                                    policy->ada_temp_agree * metrics->agreement);
-    decision->top_p = clip(policy->top_p * (1 + policy->ada_top_p * metrics->attn_varentropy), ADAPTIVE_TOP_P);
+    double mass = policy->top_p * (1 + policy->ada_top_p * metrics->attn_varentropy);
     double width = policy->top_k * (1 + policy->ada_top_k_int * metrics->interaction_strength -
                                     policy->ada_top_k_agree * metrics->agreement);
-    decision->top_k = scaled_top_k(policy, rint(width), ADAPTIVE_TOP_K);
-    decision->min_p = clip(policy->min_p * (1 - policy->ada_min_p * logits), ADAPTIVE_MIN_P);
+    double floor_p = policy->min_p * (1 - policy->ada_min_p * logits);
+    decision->top_p = clip(mass, policy->ada_min_top_p, policy->ada_max_top_p);
+    decision->top_k = scaled_top_k(policy, rint(width), policy->ada_min_top_k, policy->ada_max_top_k);
+    decision->min_p = clip(floor_p, policy->ada_min_min_p, policy->ada_max_min_p);
 }
 
 static void keep_base(const ex_policy *policy, const ex_metrics *metrics, ex_decision *decision) {
