@@ -583,7 +583,8 @@ static void test_attention_that_is_no_number(void **state) {
 static void test_adaptive_bounds(void **state) {
     (void)state;
     ex_policy policy = preset(NULL);
-    ex_metrics metrics = {.logits_entropy = 2, .logits_varentropy = 1, .attn_varentropy = 50, .interaction_strength = 90};
+    ex_metrics metrics = {
+        .logits_entropy = 2, .logits_varentropy = 1, .attn_varentropy = 50, .interaction_strength = 90};
     ex_decision decision;
     ex_decide(&policy, &metrics, false, &decision);
     assert_int_equal(decision.strategy, EX_STRATEGY_ADAPTIVE);
