@@ -94,7 +94,9 @@ void manual_page(FILE *out, const cli_command *command) {
         return;
     }
     title(out, command);
-    fprintf(out, "\\fB%s\\fR [options] \\fI%s\\fR\n.SH DESCRIPTION\n", command->name, command->operands);
+    fprintf(out, "\\fB%s\\fR [options]", command->name);
+    if (command->operands[0]) fprintf(out, " \\fI%s\\fR", command->operands);
+    fputs("\n.SH DESCRIPTION\n", out);
     roff_lines(out, command->description, ".PP\n");
     fputs(".SH OPTIONS\n", out);
     const char *group = "";
