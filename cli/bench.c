@@ -16,9 +16,9 @@ enum {
     HASH_PREFILL = 24, /* tokens of the fixed prompt that are evaluated together */
     HASH_DECODE = 8,   /* and one by one */
     SAMPLING_STEPS = 201,
-    BANDWIDTH_BYTES = 1 << 28, /* more than any last-level cache */
-    BANDWIDTH_REPEATS = 2,     /* the better one counts */
-    SHARE_ROUNDS = 15,         /* of reading memory and then decoding SHARE_TOKENS */
+    BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
+    SHARE_ROUNDS = 15,         /* of SHARE_SWEEPS through memory and then SHARE_TOKENS decoded */
+    SHARE_SWEEPS = 5,
     SHARE_TOKENS = 8
 };
 
@@ -147,12 +147,11 @@ static int measure_sampling(bench_state *bench, const ex_step *step) {
 }
 
 /* Reads memory, decodes a little, and gives the share of the one's speed that the other reaches. */
-static int share_round(bench_state *bench, double *bandwidth, double *share) {
-    double seconds[SHARE_TOKENS];
+static int share_round(bench_state *bench, ex_bandwidth *memory, double *bandwidth, double *share) {
+    double rates[SHARE_SWEEPS], seconds[SHARE_TOKENS];
     ex_step step;
-    ex_error error;
-    ex_code code = ex_measure_bandwidth(bench->engine, BANDWIDTH_BYTES, BANDWIDTH_REPEATS, bandwidth, &error);
-    if (code != EX_OK) return report(&error);
+    for (size_t i = 0; i < SHARE_SWEEPS; i++) rates[i] = ex_bandwidth_sweep(memory);
+    *bandwidth = median(rates, SHARE_SWEEPS);
     int status = rewind_all(bench);
     for (size_t i = 0; i < SHARE_TOKENS && status == STATUS_OK; i++) {
         double start = seconds_now();
@@ -165,9 +164,13 @@ static int share_round(bench_state *bench, double *bandwidth, double *share) {
 
 static int measure_bandwidth(bench_state *bench) {
     double bandwidths[SHARE_ROUNDS], shares[SHARE_ROUNDS];
+    ex_bandwidth *memory;
+    ex_error error;
+    if (ex_bandwidth_open(&memory, bench->engine, BANDWIDTH_BYTES, &error) != EX_OK) return report(&error);
     int status = STATUS_OK;
     for (size_t i = 0; i < SHARE_ROUNDS && status == STATUS_OK; i++)
-        status = share_round(bench, &bandwidths[i], &shares[i]);
+        status = share_round(bench, memory, &bandwidths[i], &shares[i]);
+    ex_bandwidth_close(memory);
     if (status != STATUS_OK) return status;
     bench->result.bandwidth = median(bandwidths, SHARE_ROUNDS);
     bench->result.bandwidth_share = median(shares, SHARE_ROUNDS);

@@ -445,10 +445,12 @@ typedef bool (*ex_progress)(void *context, uint64_t done, uint64_t total, const 
 EX_API ex_code ex_quantize(const char *input, const char *output, const char *type, int32_t n_threads,
                            ex_progress progress, void *context, ex_error *error);
 
-/* Memory read bandwidth with the engine's threads: reads `n_bytes` of fresh memory `repeats` times; best run, bytes
- * per second. */
-EX_API ex_code ex_measure_bandwidth(ex_engine *engine, size_t n_bytes, int32_t repeats, double *bytes_per_second,
-                                    ex_error *error);
+/* Memory read bandwidth with the engine's threads and widest loads: the roof of decoding. Opening takes and fills
+ * n_bytes, which should be more than any cache; each sweep reads them once and returns bytes per second. */
+typedef struct ex_bandwidth ex_bandwidth;
+EX_API ex_code ex_bandwidth_open(ex_bandwidth **out, ex_engine *engine, size_t n_bytes, ex_error *error);
+EX_API double ex_bandwidth_sweep(ex_bandwidth *bandwidth);
+EX_API void ex_bandwidth_close(ex_bandwidth *bandwidth);
 
 #ifdef __cplusplus
 }

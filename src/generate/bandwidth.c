@@ -1,4 +1,5 @@
 /* bandwidth.c - how fast this machine reads memory with the engine's own threads and loads: the roof of decoding. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -6,22 +7,25 @@
 #include "base/memory.h"
 #include "generate/engine.h"
 
-enum { PIECE = 1 << 20 }; /* bytes that a thread takes at a time */
+enum {
+    PIECE = 1 << 20, /* bytes that a thread takes at a time */
+    RESULT_STEP = 8  /* results lie a cache line apart */
+};
 
-typedef struct sweep {
-    const ex_kernels *kernels;
+struct ex_bandwidth {
+    const ex_model *model;
     char *memory;
     size_t n_bytes;
-    uint64_t *results; /* one for each thread, a cache line apart */
+    uint64_t *results; /* [n_threads][RESULT_STEP]; keep the loads from being optimised away */
     bool fill;
-} sweep;
+};
 
 static void run_sweep(void *context, ex_worker *worker) {
-    sweep *job = context;
+    ex_bandwidth *b = context;
     size_t first, last;
-    while (ex_worker_next(worker, job->n_bytes, PIECE, &first, &last)) {
-        if (job->fill) memset(job->memory + first, 1, last - first);
-        else job->results[worker->index * 8] += job->kernels->read_memory(job->memory + first, last - first);
+    while (ex_worker_next(worker, b->n_bytes, PIECE, &first, &last)) {
+        if (b->fill) memset(b->memory + first, 1, last - first);
+        else b->results[worker->index * RESULT_STEP] += b->model->kernels->read_memory(b->memory + first, last - first);
     }
 }
 
@@ -31,25 +35,36 @@ static double seconds_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-ex_code ex_measure_bandwidth(ex_engine *engine, size_t n_bytes, int32_t repeats, double *bytes_per_second,
-                             ex_error *error) {
-    const ex_model *model = &engine->model;
-    uint64_t results[1024 * 8];
-    if (n_bytes < PIECE || repeats < 1)
-        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "bandwidth needs at least 1 MiB and one repeat");
-    sweep job = {model->kernels, ex_reserve(n_bytes), n_bytes, results, true};
-    if (!job.memory) return ex_fail_memory(error, "the bandwidth measurement");
-    ex_team_run(model->team, run_sweep, &job);
-    job.fill = false;
-    memset(results, 0, sizeof results);
-    double best = 0;
-    for (int32_t i = 0; i < repeats; i++) {
-        double start = seconds_now();
-        ex_team_run(model->team, run_sweep, &job);
-        double rate = (double)n_bytes / (seconds_now() - start);
-        if (rate > best) best = rate;
+ex_code ex_bandwidth_open(ex_bandwidth **out, ex_engine *engine, size_t n_bytes, ex_error *error) {
+    *out = NULL;
+    if (n_bytes < PIECE) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "bandwidth is measured over at least 1 MiB");
+    ex_bandwidth *b = ex_allocate(1, sizeof *b);
+    if (!b) return ex_fail_memory(error, "the bandwidth measurement");
+    b->model = &engine->model;
+    b->n_bytes = n_bytes;
+    b->memory = ex_reserve(n_bytes);
+    b->results = ex_allocate_aligned((size_t)ex_team_size(b->model->team) * RESULT_STEP, sizeof *b->results);
+    if (!b->memory || !b->results) {
+        ex_bandwidth_close(b);
+        return ex_fail_memory(error, "the bandwidth measurement");
     }
-    ex_release(job.memory, n_bytes);
-    *bytes_per_second = best;
+    b->fill = true;
+    ex_team_run(b->model->team, run_sweep, b);
+    b->fill = false;
+    ex_bandwidth_sweep(b); /* writes back what filling left in the caches */
+    *out = b;
     return EX_OK;
+}
+
+double ex_bandwidth_sweep(ex_bandwidth *bandwidth) {
+    double start = seconds_now();
+    ex_team_run(bandwidth->model->team, run_sweep, bandwidth);
+    return (double)bandwidth->n_bytes / (seconds_now() - start);
+}
+
+void ex_bandwidth_close(ex_bandwidth *bandwidth) {
+    if (!bandwidth) return;
+    ex_release(bandwidth->memory, bandwidth->n_bytes);
+    free(bandwidth->results);
+    free(bandwidth);
 }
