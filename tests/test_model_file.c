@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "file/gguf.h"
 #include "model/model.h"
 
@@ -67,9 +68,7 @@ static const bend bends[] = {
     {"a tensor that nothing reads", .extra = true, .code = EX_ERROR_UNSUPPORTED, .words = "blk.0.attn_sinks.weight"},
 };
 
-static bool text_is(ex_string text, const char *expected) {
-    return expected && text.length == strlen(expected) && memcmp(text.data, expected, text.length) == 0;
-}
+static bool text_is(ex_string text, const char *expected) { return expected && ex_string_is(text, expected); }
 
 static void write_keys(ex_writer *writer, const ex_file *source, const bend *b) {
     ex_error error;

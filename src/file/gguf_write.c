@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/tensor_type.h"
+#include "base/text.h"
 #include "file/gguf_format.h"
 #include "file/output.h"
 
@@ -113,9 +114,7 @@ static ex_code array(ex_writer *writer, const char *name, ex_value_type element,
 }
 
 ex_code ex_writer_copy_key(ex_writer *writer, const ex_key *key, ex_error *error) {
-    ex_string alignment = name_of("general.alignment");
-    if (key->name.length == alignment.length && memcmp(key->name.data, alignment.data, alignment.length) == 0)
-        return EX_OK;
+    if (ex_string_is(key->name, "general.alignment")) return EX_OK;
     ex_code code = key->type == EX_VALUE_ARRAY ? begin_array(writer, key->name, key->element, key->count, error)
                                                : begin_key(writer, key->name, key->type, error);
     return code == EX_OK ? put(writer, key->data, key->n_bytes, error) : code;

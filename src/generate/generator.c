@@ -56,14 +56,9 @@ static size_t longest_token(const ex_tokenizer *tokenizer) {
 }
 
 static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_error *error) {
-    ex_policy policy;
-    ex_code code = ex_policy_preset(&policy, NULL, error);
-    if (generator->options.policy) policy = *generator->options.policy;
-    generator->options.policy = NULL;
-    if (code == EX_OK) code = ex_policy_check(&policy, error);
-    const ex_vector_math *math = &model->kernels->vector_math;
-    if (code == EX_OK)
-        code = ex_sampler_open_with(&generator->sampler, &policy, model->shape.n_vocab, math, error);
+    ex_code code = ex_sampler_open_with(&generator->sampler, generator->options.policy, model->shape.n_vocab,
+                                        &model->kernels->vector_math, error);
+    generator->options.policy = NULL; /* the caller's; the sampler has a copy */
     if (code != EX_OK) return code;
     code = ex_text_stream_open(&generator->text, longest_token(generator->tokenizer), error);
     return code == EX_OK ? set_clarification(generator, error) : code;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 static const ex_architecture architectures[] = {
     {"llama", EX_ROPE_PAIRS},
@@ -14,10 +15,6 @@ enum { N_ARCHITECTURES = sizeof architectures / sizeof *architectures };
 
 /* Beyond these a file is damaged or hostile, not a model that fits into a machine. */
 enum { MAX_LAYERS = 1024, MAX_HEADS = 1024, MAX_WIDTH = 1 << 20, MAX_HEAD_DIM = 512, MAX_CONTEXT = 1 << 28 };
-
-static bool text_is(ex_string text, const char *expected) {
-    return text.length == strlen(expected) && memcmp(text.data, expected, text.length) == 0;
-}
 
 static void list_architectures(char *out, size_t size) {
     size_t used = 0;
@@ -34,7 +31,7 @@ ex_code ex_architecture_find(const ex_architecture **out, const ex_file *file, e
         return ex_fail(error, EX_ERROR_FORMAT, key ? key->offset : 0,
                        "%s: no text 'general.architecture': this file holds no model", path);
     for (size_t i = 0; i < N_ARCHITECTURES; i++)
-        if (text_is(name, architectures[i].name)) {
+        if (ex_string_is(name, architectures[i].name)) {
             *out = &architectures[i];
             return EX_OK;
         }
@@ -104,9 +101,9 @@ static float read_rope_scale(key_reader *reader) {
     const ex_key *key = find(reader, "rope.scaling.type", full);
     ex_string type = {"linear", 6};
     if (key && !ex_key_string(key, 0, &type)) fail(reader, key, full, "is no text");
-    if (reader->code == EX_OK && !text_is(type, "linear") && !text_is(type, "none"))
+    if (reader->code == EX_OK && !ex_string_is(type, "linear") && !ex_string_is(type, "none"))
         fail(reader, key, full, "names a kind of RoPE scaling that is not supported (supported: none, linear)");
-    if (text_is(type, "none")) return 1.0f;
+    if (ex_string_is(type, "none")) return 1.0f;
     float legacy = read_positive(reader, "rope.scale_linear", 1.0);
     return 1.0f / read_positive(reader, "rope.scaling.factor", legacy);
 }

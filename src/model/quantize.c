@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/team.h"
+#include "base/text.h"
 #include "file/gguf.h"
 #include "kernel/kernel.h"
 #include "model/recipe.h"
@@ -182,17 +183,13 @@ static ex_code convert_tensor(job *j, const ex_tensor *tensor) {
 
 /* ---- the file around them ---- */
 
-static bool is_named(const ex_key *key, const char *name) {
-    return key->name.length == strlen(name) && memcmp(key->name.data, name, key->name.length) == 0;
-}
-
 static ex_code write_keys(job *j) {
     static const char *const replaced[] = {"general.file_type", "general.quantization_version"};
     const uint32_t values[] = {j->recipe->file_type, QUANTIZATION_VERSION};
     ex_code code = EX_OK;
     for (size_t i = 0; i < ex_file_key_count(j->input) && code == EX_OK; i++) {
         const ex_key *key = ex_file_key(j->input, i);
-        if (!is_named(key, replaced[0]) && !is_named(key, replaced[1]))
+        if (!ex_string_is(key->name, replaced[0]) && !ex_string_is(key->name, replaced[1]))
             code = ex_writer_copy_key(j->writer, key, j->error);
     }
     for (size_t i = 0; i < 2 && code == EX_OK; i++) code = ex_writer_u32(j->writer, replaced[i], values[i], j->error);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 static const ex_recipe recipes[] = {
     {"F32", 0, EX_TYPE_F32, EX_TYPE_F32},     {"F16", 1, EX_TYPE_F16, EX_TYPE_F16},
     {"BF16", 32, EX_TYPE_BF16, EX_TYPE_BF16}, {"Q8_0", 7, EX_TYPE_Q8_0, EX_TYPE_Q8_0},
@@ -25,10 +27,6 @@ void ex_recipe_names(char *out, size_t capacity) {
         int n = snprintf(out + length, capacity - length, "%s%s", i ? ", " : "", recipes[i].name);
         length += n > 0 ? (size_t)n : 0;
     }
-}
-
-static bool is_text(ex_string name, const char *text) {
-    return name.length == strlen(text) && memcmp(name.data, text, name.length) == 0;
 }
 
 int64_t ex_tensor_layer(ex_string tensor, ex_string *rest) {
@@ -55,12 +53,12 @@ static bool is_important(ex_string tensor, uint64_t n_layer) {
     static const char *const in_layers[] = {"attn_v.weight", "attn_qkv.weight", "ffn_down.weight",
                                             "ffn_down_exps.weight"};
     for (size_t i = 0; i < sizeof anywhere / sizeof *anywhere; i++)
-        if (is_text(tensor, anywhere[i])) return true;
+        if (ex_string_is(tensor, anywhere[i])) return true;
     ex_string rest;
     int64_t layer = ex_tensor_layer(tensor, &rest);
     if (layer < 0 || !is_important_layer((uint64_t)layer, n_layer)) return false;
     for (size_t i = 0; i < sizeof in_layers / sizeof *in_layers; i++)
-        if (is_text(rest, in_layers[i])) return true;
+        if (ex_string_is(rest, in_layers[i])) return true;
     return false;
 }
 

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 #define RANGES(array) .ranges = (array), .n_ranges = sizeof(array) / sizeof *(array)
 
 static const ex_range newlines[] = {{'\n', '\n'}, {'\r', '\r'}};
@@ -253,9 +255,7 @@ static const ex_pretokeniser_name names[] = {
 };
 
 const ex_pretokeniser_name *ex_pretokeniser_find(ex_string name) {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t length = strlen(names[i].name);
-        if (length == name.length && memcmp(names[i].name, name.data, length) == 0) return &names[i];
-    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (ex_string_is(name, names[i].name)) return &names[i];
     return NULL;
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "base/text.h"
 #include "text/keys.h"
 
 #include <inttypes.h>
@@ -69,7 +70,7 @@ static ex_code find_kind(const ex_tokenizer_kind **out, const ex_file *file, ex_
         return ex_fail(error, EX_ERROR_UNSUPPORTED, 0, "%s has no vocabulary (no key %s)", ex_file_path(file), name);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         *out = &kinds[i];
-        if (strlen((*out)->model) == model.length && memcmp((*out)->model, model.data, model.length) == 0) return EX_OK;
+        if (ex_string_is(model, (*out)->model)) return EX_OK;
     }
     return ex_fail(error, EX_ERROR_UNSUPPORTED, key->offset,
                    "%s is \"%.*s\", a kind of tokenizer that this version does not know", name,
