@@ -99,29 +99,11 @@ ALWAYS_INLINE __m256 avx2_exp_negative(__m256 x) {
     return _mm256_andnot_ps(_mm256_cmp_ps(x, lowest, _CMP_LT_OQ), result);
 }
 
-void ex_avx2_matmul_f32(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                        size_t out_stride);
-void ex_avx2_matmul_f16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                        size_t out_stride);
-void ex_avx2_matmul_bf16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride);
-void ex_avx2_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride);
-void ex_avx2_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride);
-void ex_avx2_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride);
-void ex_avx2_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride);
+ex_matmul ex_avx2_matmul_f32, ex_avx2_matmul_f16, ex_avx2_matmul_bf16, ex_avx2_matmul_q8_0, ex_avx2_matmul_q4_0,
+    ex_avx2_matmul_q4_k, ex_avx2_matmul_q6_k;
 
-void ex_avx2_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
-void ex_avx2_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
-void ex_avx2_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  size_t n_positions, size_t head_dim, float *out);
-void ex_avx2_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  size_t n_positions, size_t head_dim, float *out);
+ex_attention_scores ex_avx2_attention_scores_f16, ex_avx2_attention_scores_f32;
+ex_attention_values ex_avx2_attention_values_f16, ex_avx2_attention_values_f32;
 void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics);
 double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 

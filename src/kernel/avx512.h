@@ -16,10 +16,6 @@ enum { EX_LANES = 16 }; /* floats in a register */
 /* The first n lanes; n of 16 or more means all of them. */
 static inline __mmask16 ex_first_lanes(size_t n) { return (__mmask16)(n >= EX_LANES ? 0xFFFF : (1u << n) - 1); }
 
-static inline __m512 ex_load_halves(const uint16_t *halves) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)halves));
-}
-
 static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halves) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves));
 }
@@ -71,31 +67,12 @@ static inline __m512 ex_exp(__m512 x) {
     return _mm512_maskz_scalef_ps(live, _mm512_add_ps(minus_one, _mm512_set1_ps(1)), n);
 }
 
-void ex_avx512_matmul_f32(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                          size_t out_stride);
-void ex_avx512_matmul_f16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                          size_t out_stride);
-void ex_avx512_matmul_bf16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride);
-void ex_avx512_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride);
-void ex_avx512_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride);
-void ex_avx512_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride);
-void ex_avx512_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride);
+ex_matmul ex_avx512_matmul_f32, ex_avx512_matmul_f16, ex_avx512_matmul_bf16, ex_avx512_matmul_q8_0,
+    ex_avx512_matmul_q4_0, ex_avx512_matmul_q4_k, ex_avx512_matmul_q6_k;
 
-
-void ex_avx512_attention_scores_f16(const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                                    size_t n_positions, float scale, float *scores, size_t scores_stride);
-void ex_avx512_attention_scores_f32(const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                                    size_t n_positions, float scale, float *scores, size_t scores_stride);
+ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32;
 void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);
-void ex_avx512_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    size_t n_positions, size_t head_dim, float *out);
-void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    size_t n_positions, size_t head_dim, float *out);
+ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f32;
 double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 
 void ex_avx512_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);

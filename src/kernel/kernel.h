@@ -37,8 +37,21 @@ typedef struct ex_activations {
 
 /* out[t * out_stride + r] = sum over i of weights[r][i] * x[t][i], for r in [0, n_rows) and all tokens.
  * `weights` points at the first of n_rows rows, `row_bytes` apart (any alignment that the type's block has). */
-typedef void (*ex_matmul)(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                          size_t out_stride);
+typedef void ex_matmul(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
+                       size_t out_stride);
+
+/* For each way to store keys and values (ex_kv_type: EX_KV_F16 uint16_t halves, EX_KV_F32 floats): scores of n_query
+ * queries against n_positions (<= EX_KV_PAGE) keys of one page,
+ * scores[q * scores_stride + j] = scale * sum over d of queries[q][d] * keys[d][j].
+ * queries [n_query][head_dim]; keys are TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to EX_KV_PAGE
+ * positions of each row (room is guaranteed); those past n_positions are not read. */
+typedef void ex_attention_scores(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+                                 size_t n_positions, float scale, float *scores, size_t scores_stride);
+
+/* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in order;
+ * values [EX_KV_PAGE][head_dim]. */
+typedef void ex_attention_values(const float *probabilities, size_t stride, size_t n_query, const void *values,
+                                 size_t n_positions, size_t head_dim, float *out);
 
 typedef struct ex_row_statistics { /* of one head's attention */
     float maximum;       /* largest probability */
@@ -50,7 +63,7 @@ typedef struct ex_kernels {
     const char *name; /* "portable", "avx2", "avx512" */
     bool (*supported)(const ex_cpu *cpu);
 
-    ex_matmul matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
+    ex_matmul *matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
 
     /* One row of n values (a multiple of 32) to quants, scales and sums; scale = max|x| / 127, round half to even. */
     void (*quantize_row)(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
@@ -62,20 +75,11 @@ typedef struct ex_kernels {
     /* x += y */
     void (*add)(float *x, const float *y, size_t n);
 
-    /* For each way to store keys and values (ex_kv_type: EX_KV_F16 uint16_t halves, EX_KV_F32 floats): scores of
-     * n_query queries against n_positions (<= EX_KV_PAGE) keys of one page,
-     * scores[q * scores_stride + j] = scale * sum over d of queries[q][d] * keys[d][j].
-     * queries [n_query][head_dim]; keys are TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to EX_KV_PAGE
-     * positions of each row (room is guaranteed); those past n_positions are not read. */
-    void (*attention_scores[EX_KV_TYPE_COUNT])(const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                                               size_t n_positions, float scale, float *scores, size_t scores_stride);
+    ex_attention_scores *attention_scores[EX_KV_TYPE_COUNT];
     /* In place: scores of one query over n positions to probabilities. `statistics` may be NULL. Masked positions are
      * -infinity: probability 0, and they count neither in the sums nor in the mean. */
     void (*softmax)(float *row, size_t n, ex_row_statistics *statistics);
-    /* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in
-     * order; values [EX_KV_PAGE][head_dim]. */
-    void (*attention_values[EX_KV_TYPE_COUNT])(const float *probabilities, size_t stride, size_t n_query,
-                                               const void *values, size_t n_positions, size_t head_dim, float *out);
+    ex_attention_values *attention_values[EX_KV_TYPE_COUNT];
     /* Sum over heads and positions [first, last) of |P[h][j] - mean over heads of P[h][j]|;
      * probabilities [n_head][stride]. */
     double (*head_deviation)(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
