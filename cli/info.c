@@ -34,8 +34,9 @@ static void print_name(ex_string name) {
 static void print_model(const cli_description *d) {
     char number[32];
     label("file");
-    printf("%s, %s, GGUF version %u\n", ex_file_path(d->file), format_bytes(number, ex_file_size(d->file)),
-           ex_file_version(d->file));
+    fputs(ex_file_path(d->file), stdout);
+    if (ex_file_part_count(d->file) > 1) printf(" and on, %zu files", ex_file_part_count(d->file));
+    printf(", %s, GGUF version %u\n", format_bytes(number, ex_file_size(d->file)), ex_file_version(d->file));
     label("model");
     if (d->name.length)
         quote(d->name);
@@ -158,12 +159,14 @@ static void print_key(const ex_key *key) {
     fputc('\n', stdout);
 }
 
-static void print_tensor(const ex_tensor *tensor) {
+static void print_tensor(const cli_description *d, const ex_tensor *tensor) {
     char number[32];
     print_name(tensor->name);
     printf(" %s", ex_type_name(tensor->type));
     for (uint32_t d = 0; d < tensor->n_dims; d++) printf(" %s%llu", d ? "x " : "", (unsigned long long)tensor->ne[d]);
-    printf(", %s at %llu\n", format_bytes(number, tensor->n_bytes), (unsigned long long)tensor->offset);
+    printf(", %s at %llu", format_bytes(number, tensor->n_bytes), (unsigned long long)tensor->offset);
+    if (ex_file_part_count(d->file) > 1) printf(" of file %u", tensor->part + 1);
+    fputc('\n', stdout);
 }
 
 static void print_words(const cli_description *d, bool verbose) {
@@ -176,7 +179,7 @@ static void print_words(const cli_description *d, bool verbose) {
     fputs("\nkeys\n", stdout);
     for (size_t i = 0; i < ex_file_key_count(d->file); i++) print_key(ex_file_key(d->file, i));
     fputs("\ntensors\n", stdout);
-    for (size_t i = 0; i < ex_file_tensor_count(d->file); i++) print_tensor(ex_file_tensor(d->file, i));
+    for (size_t i = 0; i < ex_file_tensor_count(d->file); i++) print_tensor(d, ex_file_tensor(d->file, i));
 }
 
 int command_info(const cli_options *options) {

@@ -121,6 +121,7 @@ void info_json(const cli_description *description) {
     emitter json = {.out = stdout};
     emit_object_begin(&json, NULL);
     emit_text(&json, "file", ex_file_path(file));
+    emit_count(&json, "files", ex_file_part_count(file));
     emit_count(&json, "bytes", ex_file_size(file));
     emit_count(&json, "gguf_version", ex_file_version(file));
     emit_bytes(&json, "architecture", description->architecture);

@@ -87,16 +87,20 @@ typedef struct ex_tensor {
     uint64_t ne[4];    /* ne[0] is contiguous; unused dimensions are 1 */
     const void *data;  /* in the map, aligned to the file's alignment */
     uint64_t n_bytes;
-    uint64_t offset;   /* of the data in the file, bytes */
+    uint64_t offset;   /* of the data in its file, bytes */
+    uint32_t part;     /* the file that it lies in: 0 unless the model is split */
 } ex_tensor;
 
-/* Maps a GGUF file (version 2 or 3) and checks every count, size and offset against what the file holds.
+/* Maps a GGUF file (version 2 or 3) and checks every count, size and offset against what the file holds. Of a split
+ * model (PREFIX-00001-of-0000N.gguf, in one folder) any file opens them all as one; keys and path are the first's.
  * The handle is immutable: any number of threads may read it. */
 EX_API ex_code ex_file_open(ex_file **out, const char *path, ex_error *error);
 EX_API void ex_file_close(ex_file *file);
 EX_API const char *ex_file_path(const ex_file *file);
 EX_API uint32_t ex_file_version(const ex_file *file);
-EX_API uint64_t ex_file_size(const ex_file *file);
+EX_API uint64_t ex_file_size(const ex_file *file); /* of all parts together */
+EX_API size_t ex_file_part_count(const ex_file *file);
+EX_API const char *ex_file_part_path(const ex_file *file, size_t part); /* NULL past the last */
 EX_API size_t ex_file_key_count(const ex_file *file);
 EX_API const ex_key *ex_file_key(const ex_file *file, size_t index);
 EX_API const ex_key *ex_file_find_key(const ex_file *file, const char *name); /* NULL when absent */
@@ -406,6 +410,8 @@ typedef struct ex_generator_options {
     uint32_t sequence;  /* tells apart the draws of parallel answers */
     size_t n_predict;   /* tokens at most; 0: until the context is full */
     bool ignore_end;    /* go on past end-of-generation tokens */
+    const char *const *stop; /* n_stop texts (UTF-8, not empty; copied) that end the answer where one is complete */
+    size_t n_stop;
 } ex_generator_options;
 
 typedef enum ex_event_kind {
@@ -414,14 +420,15 @@ typedef enum ex_event_kind {
     EX_EVENT_END       /* nothing more; `end` says why */
 } ex_event_kind;
 
-typedef enum ex_end { EX_END_NONE, EX_END_TOKEN, EX_END_LENGTH, EX_END_CONTEXT } ex_end;
+typedef enum ex_end { EX_END_NONE, EX_END_TOKEN, EX_END_LENGTH, EX_END_CONTEXT, EX_END_STOP } ex_end;
 
 typedef struct ex_event {
     ex_event_kind kind;
     ex_end end;
     int32_t token;
     size_t position;         /* of the token in the session */
-    ex_string text;          /* whole UTF-8 characters that this token completed, may be empty */
+    ex_string text;          /* whole UTF-8 characters that are certain now, may be empty: what could become a stop text
+                                is held back until it is decided, and a stop text never comes */
     const ex_choice *choice; /* the decision behind it; for inserted tokens, the one that inserted */
 } ex_event;
 

@@ -649,6 +649,176 @@ static void test_writer_keeps_off_files_of_others(void **state) {
     unlink(in_folder("same.gguf"));
 }
 
+/* ---- models in several files ---- */
+
+#define SPLIT(number, count) "s:split.no u:2 h:" #number " s:split.count u:2 h:" #count " "
+#define TOTAL(n)             "s:split.tensors.count u:5 u:" #n " "
+
+enum { N_PARTS = 3 };
+
+/* The first part has the keys and no tensors, as some writers make it. */
+static const char *const whole_split[N_PARTS] = {
+    HEAD(0, 5) SPLIT(0, 3) TOTAL(3) "s:general.architecture u:8 s:test s:k u:4 u:7 p",
+    HEAD(2, 3) SPLIT(1, 3) "s:k u:4 u:8 " TENSOR(b, 3, 0, 0) TENSOR(a, 2, 0, 32) "p u:1 u:2 u:3 p u:4 u:5 p",
+    HEAD(1, 3) SPLIT(2, 3) "s:general.alignment u:4 u:64 " TENSOR(c, 1, 0, 0) "p z:32 u:6",
+};
+
+static const char *part_path(int part) {
+    char name[40];
+    snprintf(name, sizeof name, "m-%05d-of-%05d.gguf", part + 1, N_PARTS);
+    return in_folder(name);
+}
+
+/* The three parts, of which `part` is `line` (NULL: not there). */
+static void write_split(int part, const char *line) {
+    static bytes made;
+    for (int i = 0; i < N_PARTS; i++) {
+        const char *content = i == part ? line : whole_split[i];
+        unlink(part_path(i));
+        if (!content) continue;
+        put_line(&made, content);
+        write_bytes(part_path(i), made.data, made.n);
+    }
+}
+
+static void remove_split(void) {
+    for (int i = 0; i < N_PARTS; i++) unlink(part_path(i));
+}
+
+static void check_split(const ex_file *file) {
+    static const struct {
+        const char *name;
+        uint32_t part, first;
+    } expected[] = {{"b", 1, 1}, {"a", 1, 4}, {"c", 2, 6}};
+    assert_int_equal(ex_file_part_count(file), 3);
+    assert_string_equal(ex_file_path(file), part_path(0));
+    for (int i = 0; i < N_PARTS; i++) assert_string_equal(ex_file_part_path(file, (size_t)i), part_path(i));
+    assert_null(ex_file_part_path(file, 3));
+    assert_integer(file, "k", 0, 7);
+    assert_null(ex_file_find_key(file, "general.alignment"));
+    assert_int_equal(ex_file_tensor_count(file), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const ex_tensor *tensor = ex_file_find_tensor(file, expected[i].name);
+        assert_true(tensor == ex_file_tensor(file, i));
+        assert_int_equal(tensor->part, expected[i].part);
+        uint32_t first;
+        memcpy(&first, tensor->data, sizeof first);
+        assert_int_equal(first, expected[i].first);
+    }
+    uint64_t size = 0;
+    struct stat status;
+    for (int i = 0; i < N_PARTS && stat(part_path(i), &status) == 0; i++) size += (uint64_t)status.st_size;
+    assert_int_equal(ex_file_size(file), size);
+}
+
+static void test_any_part_opens_a_split_model(void **state) {
+    (void)state;
+    write_split(-1, NULL);
+    for (int i = 0; i < N_PARTS; i++) {
+        ex_error error;
+        ex_file *file;
+        assert_ok(ex_file_open(&file, part_path(i), &error), &error);
+        check_split(file);
+        ex_file_close(file);
+    }
+    remove_split();
+}
+
+static void test_a_copy_of_a_split_model_is_whole(void **state) {
+    (void)state;
+    ex_error error;
+    ex_file *file;
+    ex_writer *writer;
+    write_split(-1, NULL);
+    assert_ok(ex_file_open(&file, part_path(1), &error), &error);
+    assert_ok(ex_writer_open(&writer, in_folder("out.gguf"), &error), &error);
+    for (size_t i = 0; i < ex_file_key_count(file); i++)
+        assert_ok(ex_writer_copy_key(writer, ex_file_key(file, i), &error), &error);
+    ex_file_close(file);
+    assert_ok(ex_writer_finish(writer, &error), &error);
+    assert_ok(ex_file_open(&file, in_folder("out.gguf"), &error), &error);
+    assert_int_equal(ex_file_part_count(file), 1);
+    assert_int_equal(ex_file_key_count(file), 2);
+    ex_file_close(file);
+    unlink(in_folder("out.gguf"));
+    remove_split();
+}
+
+static const struct bad_part {
+    int part;
+    const char *line, *words;
+} bad_parts[] = {
+    {2, NULL, "m-00003-of-00003.gguf is missing: the model is split into 3 files"},
+    {0, NULL, "m-00001-of-00003.gguf is missing"},
+    {1, HEAD(0, 2) SPLIT(2, 3) "p", "m-00002-of-00003.gguf: byte 44: split.no is 2 in the file that is named"},
+    {0, HEAD(0, 2) SPLIT(1, 3) "p", "m-00001-of-00003.gguf: byte 44: this is file 2 of 3"},
+    {1, HEAD(0, 2) SPLIT(1, 4) "p", "m-00002-of-00003.gguf: byte 69: split.count is 4, but the model"},
+    {1, HEAD(0, 2) SPLIT(5, 3) "p", "m-00002-of-00003.gguf: byte 44: split.no is 5, outside 0 to 2"},
+    {1, HEAD(0, 0) "p", "m-00002-of-00003.gguf: byte 0: split.count is 1, but"},
+    {1, HEAD(0, 1) "s:split.count u:8 s:3 p", "m-00002-of-00003.gguf: byte 47: split.count is no integer"},
+    {0, HEAD(0, 1) "s:split.count u:10 U:-1 p", "split.count is no integer"},
+    {0, HEAD(0, 1) "s:split.count u:10 U:100000 p", "split.count is 100000, outside 0 to 99999"},
+    {0, HEAD(0, 1) "s:split.count u:5 u:-3 p", "split.count is -3, outside"},
+    {0, HEAD(0, 3) SPLIT(0, 3) TOTAL(4) "p",
+     "m-00001-of-00003.gguf: byte 102: split.tensors.count is 4, but the 3 files hold 3"},
+    {2, HEAD(1, 2) SPLIT(2, 3) TENSOR(b, 1, 0, 0) "p u:6", "m-00003-of-00003.gguf: byte 79: tensor 'b' occurs twice"},
+    {2, HEAD(1, 2) SPLIT(2, 3) TENSOR(c, 1, 0, 32) "p z:36",
+     "m-00003-of-00003.gguf: byte 79: tensor 'c': offset 32 leaves a gap"},
+    {2, HEAD(1, 2) SPLIT(2, 3) TENSOR(c, 9, 0, 0) "p z:32", "m-00003-of-00003.gguf: byte 79: tensor 'c' ends at byte"},
+    {2, HEAD(9, 2) SPLIT(2, 3) "p", "m-00003-of-00003.gguf: byte 8: the header announces 9 tensors"},
+    {2, "u:5", "m-00003-of-00003.gguf: byte 0: this is not a GGUF file"},
+    {2, "", "m-00003-of-00003.gguf: the file is empty"},
+};
+
+static void test_refuses_split_models_with_a_bad_part(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_parts / sizeof *bad_parts; i++) {
+        write_split(bad_parts[i].part, bad_parts[i].line);
+        for (int open = 0; open < N_PARTS; open++) {
+            ex_error error = {0};
+            ex_file *file;
+            if (open == bad_parts[i].part && (open > 0 || !bad_parts[i].line)) continue;
+            ex_code code = ex_file_open(&file, part_path(open), &error);
+            if (code == EX_OK || file) fail_msg("bad part %zu was accepted", i);
+            bool other = open > 0 && bad_parts[i].part == 0; /* then the file that was opened knows what to expect */
+            if (!strstr(error.message, other ? "m-00001-of-00003.gguf" : bad_parts[i].words))
+                fail_msg("bad part %zu, by file %d: the message is \"%s\"", i, open, error.message);
+        }
+    }
+    remove_split();
+}
+
+static void test_refuses_a_renamed_part(void **state) {
+    (void)state;
+    ex_error error;
+    ex_file *file;
+    assert_int_equal(ex_file_open(&file, bytes_file(whole_split[1]), &error), EX_ERROR_FORMAT);
+    assert_non_null(strstr(error.message, "file 2 of 3 of a split model, so its name must end with -00002-of-00003"));
+    assert_null(file);
+    unlink(in_folder("in.gguf"));
+}
+
+static void test_survives_cuts_in_a_split_model(void **state) {
+    (void)state;
+    static bytes made;
+    for (int part = 0; part < N_PARTS; part++) {
+        put_line(&made, whole_split[part]);
+        static const size_t padding[N_PARTS] = {31, 24, 0}; /* at the end, which may be missing */
+        for (size_t n = 0; n < made.n - padding[part]; n++) {
+            write_split(-1, NULL);
+            write_bytes(part_path(part), made.data, n);
+            ex_error error;
+            ex_file *file;
+            if (ex_file_open(&file, part_path(0), &error) == EX_OK) {
+                if (part > 0) fail_msg("part %d cut to %zu bytes was accepted", part, n);
+                check_split(file);
+            }
+            ex_file_close(file);
+        }
+    }
+    remove_split();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_every_kind_of_value),
@@ -668,6 +838,11 @@ int main(void) {
         cmocka_unit_test(test_writer_refuses_bad_targets),
         cmocka_unit_test(test_a_failed_write_leaves_the_old_file),
         cmocka_unit_test(test_writer_keeps_off_files_of_others),
+        cmocka_unit_test(test_any_part_opens_a_split_model),
+        cmocka_unit_test(test_a_copy_of_a_split_model_is_whole),
+        cmocka_unit_test(test_refuses_split_models_with_a_bad_part),
+        cmocka_unit_test(test_refuses_a_renamed_part),
+        cmocka_unit_test(test_survives_cuts_in_a_split_model),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

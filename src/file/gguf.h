@@ -8,7 +8,7 @@
  * temporary file beside `path`; finish syncs and renames it, abandon deletes it, so a half-written file never bears the
  * name. Data must come in whole tensors, in declared order; pieces of one tensor may come one after the other. Before
  * the file gets its name it is read back with the reader, which finds names that occur twice and the like.
- * Data is padded to 32 bytes, so copy_key leaves general.alignment out. */
+ * Data is padded to 32 bytes and all in one file, so copy_key leaves general.alignment and split.* out. */
 typedef struct ex_writer ex_writer;
 
 ex_code ex_writer_open(ex_writer **out, const char *path, ex_error *error);

@@ -31,7 +31,7 @@ static ex_code refuse_version(const ex_reader *r, uint32_t version) {
 }
 
 static ex_code read_magic(ex_reader *r) {
-    const ex_map *map = &r->file->map;
+    const ex_map *map = &r->part->map;
     if (map->size >= 4 && memcmp(map->data, EX_GGUF_MAGIC, 4) == 0) {
         r->at = 4;
         return EX_OK;
@@ -110,7 +110,7 @@ static ex_code check_booleans(const ex_reader *r, const ex_key *key) {
 
 static ex_code read_values(ex_reader *r, ex_key *key) {
     key->offset = r->at;
-    key->data = r->file->map.data + r->at;
+    key->data = r->part->map.data + r->at;
     ex_code code;
     if (key->element == EX_VALUE_STRING)
         code = read_strings(r, key);
@@ -132,12 +132,12 @@ static ex_code read_key(ex_reader *r, ex_key *key) {
 }
 
 static ex_code read_keys(ex_reader *r) {
-    ex_file *file = r->file;
-    for (size_t capacity = 0; file->n_keys < r->n_keys; file->n_keys++) {
-        ex_key *keys = ex_reader_grow(file->keys, file->n_keys, &capacity, sizeof *keys);
+    ex_key_list *list = r->keys;
+    for (size_t capacity = 0; list->count < r->n_keys; list->count++) {
+        ex_key *keys = ex_reader_grow(list->items, list->count, &capacity, sizeof *keys);
         if (!keys) return ex_fail_memory(r->error, "the keys of the file");
-        file->keys = keys;
-        ex_code code = read_key(r, &keys[file->n_keys]);
+        list->items = keys;
+        ex_code code = read_key(r, &keys[list->count]);
         if (code != EX_OK) return code;
     }
     return EX_OK;
@@ -156,21 +156,41 @@ static int compare_entries(const void *a, const void *b) {
 }
 
 /* Keys and tensors both begin with their name, so one index serves both: pointers to names, sorted. A hash would be
- * faster by nothing that counts, and a file can be made so that all its names collide. */
+ * faster by nothing that counts, and a file can be made so that all its names collide. `twice` is the second of two
+ * entries with one name, or NULL. */
 static ex_code build_index(const ex_reader *r, const void *items, size_t count, size_t size, const ex_string ***out,
-                           const char *what) {
+                           const ex_string **twice) {
+    *twice = NULL;
     const ex_string **index = ex_allocate(count, sizeof *index);
     if (!index) return ex_fail_memory(r->error, "the index of names");
     *out = index;
     for (size_t i = 0; i < count; i++) index[i] = (const ex_string *)(const void *)((const char *)items + i * size);
     qsort(index, count, sizeof *index, compare_entries);
-    for (size_t i = 1; i < count; i++) {
-        if (compare_names(index[i - 1], index[i]) != 0) continue;
-        uint64_t first = ex_reader_position(r, *index[i - 1]), second = ex_reader_position(r, *index[i]);
-        return ex_reader_fault(r, EX_ERROR_FORMAT, first > second ? first : second, "%s '%.*s' occurs twice", what,
-                               EX_SHOWN(*index[i]));
-    }
+    for (size_t i = 1; i < count && !*twice; i++)
+        if (compare_names(index[i - 1], index[i]) == 0) *twice = index[i] > index[i - 1] ? index[i] : index[i - 1];
     return EX_OK;
+}
+
+static ex_code fail_twice(const ex_reader *r, const char *what, ex_string name) {
+    return ex_reader_fault(r, EX_ERROR_FORMAT, ex_reader_position(r, name), "%s '%.*s' occurs twice", what,
+                           EX_SHOWN(name));
+}
+
+static ex_code index_keys(ex_reader *r) {
+    const ex_string *twice;
+    ex_key_list *keys = r->keys;
+    ex_code code = build_index(r, keys->items, keys->count, sizeof *keys->items, &keys->by_name, &twice);
+    return code == EX_OK && twice ? fail_twice(r, "key", *twice) : code;
+}
+
+static ex_code index_tensors(ex_reader *r) {
+    const ex_string *twice;
+    ex_file *file = r->file;
+    ex_code code =
+        build_index(r, file->tensors, file->n_tensors, sizeof *file->tensors, &file->tensors_by_name, &twice);
+    if (code != EX_OK || !twice) return code;
+    r->part = &file->parts[((const ex_tensor *)(const void *)twice)->part];
+    return fail_twice(r, "tensor", *twice);
 }
 
 static const ex_string *find_name(const ex_string *const *index, size_t count, const char *name) {
@@ -187,9 +207,13 @@ static const ex_string *find_name(const ex_string *const *index, size_t count, c
     return NULL;
 }
 
+const ex_key *ex_reader_find_key(const ex_key_list *keys, const char *name) {
+    return (const ex_key *)(const void *)find_name(keys->by_name, keys->count, name);
+}
+
 static ex_code read_alignment(ex_reader *r) {
-    r->file->alignment = EX_GGUF_ALIGNMENT;
-    const ex_key *key = ex_file_find_key(r->file, "general.alignment");
+    r->part->alignment = EX_GGUF_ALIGNMENT;
+    const ex_key *key = ex_reader_find_key(r->keys, "general.alignment");
     if (!key) return EX_OK;
     if (key->type != EX_VALUE_U32)
         return ex_reader_fault(r, EX_ERROR_FORMAT, key->offset, "general.alignment has type %s, it must be u32",
@@ -200,22 +224,48 @@ static ex_code read_alignment(ex_reader *r) {
         return ex_reader_fault(r, EX_ERROR_FORMAT, key->offset,
                                "general.alignment is %" PRId64 ", it must be a power of two from %d to %d", value,
                                LOWEST_ALIGNMENT, HIGHEST_ALIGNMENT);
-    r->file->alignment = (uint64_t)value;
+    r->part->alignment = (uint64_t)value;
     return EX_OK;
+}
+
+/* ---- parts ---- */
+
+ex_code ex_reader_part(ex_reader *r) {
+    r->at = 0;
+    ex_code code = ex_map_open(&r->part->map, r->part->path, r->error);
+    if (code == EX_OK) code = read_header(r);
+    if (code == EX_OK) code = read_keys(r);
+    if (code == EX_OK) code = index_keys(r);
+    if (code == EX_OK) code = read_alignment(r);
+    return code == EX_OK ? ex_reader_tensors(r) : code;
+}
+
+void ex_reader_free_keys(ex_key_list *keys) {
+    free(keys->by_name);
+    free(keys->items);
+    *keys = (ex_key_list){0};
+}
+
+static ex_code read_file(ex_reader *r) {
+    ex_file *file = r->file;
+    ex_code code = ex_reader_part(r);
+    if (code == EX_OK) code = ex_reader_split(r);
+    if (code == EX_OK) code = index_tensors(r);
+    for (size_t i = 0; i < file->n_parts && code == EX_OK; i++) {
+        r->part = &file->parts[i];
+        code = ex_reader_place_tensors(r);
+    }
+    return code;
 }
 
 /* ---- the public face ---- */
 
-static ex_code read_file(ex_reader *r) {
-    ex_file *file = r->file;
-    ex_code code = read_header(r);
-    if (code == EX_OK) code = read_keys(r);
-    if (code == EX_OK) code = build_index(r, file->keys, file->n_keys, sizeof *file->keys, &file->keys_by_name, "key");
-    if (code == EX_OK) code = read_alignment(r);
-    if (code == EX_OK) code = ex_reader_tensors(r);
-    if (code == EX_OK)
-        code = build_index(r, file->tensors, file->n_tensors, sizeof *file->tensors, &file->tensors_by_name, "tensor");
-    return code == EX_OK ? ex_reader_place_tensors(r) : code;
+static ex_code begin(ex_file *file, const char *path, ex_error *error) {
+    file->parts = ex_allocate(1, sizeof *file->parts);
+    if (!file->parts) return ex_fail_memory(error, "the file");
+    file->n_parts = 1;
+    file->parts->path = strdup(path);
+    return file->parts->path ? EX_OK : ex_fail_memory(error, "the file's path");
 }
 
 ex_code ex_file_open(ex_file **out, const char *path, ex_error *error) {
@@ -223,9 +273,9 @@ ex_code ex_file_open(ex_file **out, const char *path, ex_error *error) {
     if (!path) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "no file was named");
     ex_file *file = ex_allocate(1, sizeof *file);
     if (!file) return ex_fail_memory(error, "the file");
-    file->path = strdup(path);
-    ex_code code = file->path ? ex_map_open(&file->map, path, error) : ex_fail_memory(error, "the file's path");
-    if (code == EX_OK) code = read_file(&(ex_reader){.file = file, .error = error});
+    ex_code code = begin(file, path, error);
+    if (code == EX_OK)
+        code = read_file(&(ex_reader){.file = file, .part = file->parts, .keys = &file->keys, .error = error});
     if (code != EX_OK) {
         ex_file_close(file);
         return code;
@@ -236,29 +286,41 @@ ex_code ex_file_open(ex_file **out, const char *path, ex_error *error) {
 
 void ex_file_close(ex_file *file) {
     if (!file) return;
-    ex_map_close(&file->map);
-    free(file->keys_by_name);
+    for (size_t i = 0; i < file->n_parts; i++) {
+        ex_map_close(&file->parts[i].map);
+        free(file->parts[i].path);
+    }
+    ex_reader_free_keys(&file->keys);
     free(file->tensors_by_name);
-    free(file->keys);
     free(file->tensors);
-    free(file->path);
+    free(file->parts);
     free(file);
 }
 
-const char *ex_file_path(const ex_file *file) { return file->path; }
+const char *ex_file_path(const ex_file *file) { return file->parts->path; }
+
+size_t ex_file_part_count(const ex_file *file) { return file->n_parts; }
+
+const char *ex_file_part_path(const ex_file *file, size_t part) {
+    return part < file->n_parts ? file->parts[part].path : NULL;
+}
+
+uint64_t ex_file_size(const ex_file *file) {
+    uint64_t size = 0;
+    for (size_t i = 0; i < file->n_parts; i++) size += file->parts[i].map.size;
+    return size;
+}
 
 uint32_t ex_file_version(const ex_file *file) { return file->version; }
 
-uint64_t ex_file_size(const ex_file *file) { return file->map.size; }
-
-size_t ex_file_key_count(const ex_file *file) { return file->n_keys; }
+size_t ex_file_key_count(const ex_file *file) { return file->keys.count; }
 
 const ex_key *ex_file_key(const ex_file *file, size_t index) {
-    return index < file->n_keys ? &file->keys[index] : NULL;
+    return index < file->keys.count ? &file->keys.items[index] : NULL;
 }
 
 const ex_key *ex_file_find_key(const ex_file *file, const char *name) {
-    return (const ex_key *)(const void *)find_name(file->keys_by_name, file->n_keys, name);
+    return ex_reader_find_key(&file->keys, name);
 }
 
 size_t ex_file_tensor_count(const ex_file *file) { return file->n_tensors; }

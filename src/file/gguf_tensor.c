@@ -77,20 +77,22 @@ static ex_code read_tensor(ex_reader *r, ex_tensor *tensor) {
 ex_code ex_reader_tensors(ex_reader *r) {
     ex_file *file = r->file;
     ex_code code = ex_reader_check_count(r, 8, r->n_tensors, EX_LEAST_TENSOR_BYTES, "tensors");
-    if (code != EX_OK) return code;
-    for (size_t capacity = 0; file->n_tensors < r->n_tensors; file->n_tensors++) {
-        ex_tensor *tensors = ex_reader_grow(file->tensors, file->n_tensors, &capacity, sizeof *tensors);
+    r->part->first_tensor = file->n_tensors;
+    for (uint64_t i = 0; i < r->n_tensors && code == EX_OK; i++) {
+        ex_tensor *tensors = ex_reader_grow(file->tensors, file->n_tensors, &file->tensor_capacity, sizeof *tensors);
         if (!tensors) return ex_fail_memory(r->error, "the tensors of the file");
         file->tensors = tensors;
+        tensors[file->n_tensors].part = (uint32_t)(r->part - file->parts);
         code = read_tensor(r, &tensors[file->n_tensors]);
-        if (code != EX_OK) return code;
+        if (code == EX_OK) file->n_tensors++;
     }
-    return EX_OK;
+    r->part->described = r->at;
+    return code;
 }
 
 static ex_code check_offset(const ex_reader *r, const ex_tensor *tensor, uint64_t expected) {
     const char *what = NULL;
-    if (tensor->offset % r->file->alignment != 0)
+    if (tensor->offset % r->part->alignment != 0)
         what = "is not a multiple of the file's alignment";
     else if (tensor->offset < expected)
         what = "overlaps the tensor before it";
@@ -99,17 +101,17 @@ static ex_code check_offset(const ex_reader *r, const ex_tensor *tensor, uint64_
     if (!what) return EX_OK;
     return ex_reader_fault(r, EX_ERROR_FORMAT, ex_reader_position(r, tensor->name),
                            "tensor '%.*s': offset %" PRIu64 " %s (alignment %" PRIu64 ", expected offset %" PRIu64 ")",
-                           EX_SHOWN(tensor->name), tensor->offset, what, r->file->alignment, expected);
+                           EX_SHOWN(tensor->name), tensor->offset, what, r->part->alignment, expected);
 }
 
 /* From offsets in the data section to places in the file. The last tensor need not be padded: some writers leave the
  * padding out. */
 ex_code ex_reader_place_tensors(ex_reader *r) {
-    const ex_map *map = &r->file->map;
+    const ex_map *map = &r->part->map;
     uint64_t start = 0, expected = 0;
-    bool fits = ex_round_up(r->at, r->file->alignment, &start);
-    for (size_t i = 0; i < r->file->n_tensors; i++) {
-        ex_tensor *tensor = &r->file->tensors[i];
+    bool fits = ex_round_up(r->part->described, r->part->alignment, &start);
+    ex_tensor *tensor = r->file->tensors + r->part->first_tensor, *end_of_all = r->file->tensors + r->file->n_tensors;
+    for (; tensor < end_of_all && &r->file->parts[tensor->part] == r->part; tensor++) {
         ex_code code = fits ? check_offset(r, tensor, expected) : EX_OK;
         if (code != EX_OK) return code;
         uint64_t end = 0;
@@ -119,7 +121,7 @@ ex_code ex_reader_place_tensors(ex_reader *r) {
                                    "tensor '%.*s' ends at byte %" PRIu64 ", past the end of the file (%" PRIu64 ")",
                                    EX_SHOWN(tensor->name), fits ? end : UINT64_MAX, map->size);
         tensor->data = map->data + tensor->offset;
-        fits = ex_round_up(end - start, r->file->alignment, &expected);
+        fits = ex_round_up(end - start, r->part->alignment, &expected);
     }
     return EX_OK;
 }

@@ -114,7 +114,8 @@ static ex_code array(ex_writer *writer, const char *name, ex_value_type element,
 }
 
 ex_code ex_writer_copy_key(ex_writer *writer, const ex_key *key, ex_error *error) {
-    if (ex_string_is(key->name, "general.alignment")) return EX_OK;
+    bool is_split = key->name.length > 6 && memcmp(key->name.data, "split.", 6) == 0;
+    if (is_split || ex_string_is(key->name, "general.alignment")) return EX_OK;
     ex_code code = key->type == EX_VALUE_ARRAY ? begin_array(writer, key->name, key->element, key->count, error)
                                                : begin_key(writer, key->name, key->type, error);
     return code == EX_OK ? put(writer, key->data, key->n_bytes, error) : code;

@@ -20,14 +20,14 @@ ex_code ex_reader_fault(const ex_reader *r, ex_code code, uint64_t position, con
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    const char *path = r->file->path;
+    const char *path = r->part->path;
     size_t length = strlen(path);
     bool whole = length <= SHOWN_PATH;
     return ex_fail(r->error, code, position, "%s%s: byte %" PRIu64 ": %s", whole ? "" : "...",
                    whole ? path : path + length - SHOWN_PATH, position, text);
 }
 
-uint64_t ex_reader_left(const ex_reader *r) { return r->file->map.size - r->at; }
+uint64_t ex_reader_left(const ex_reader *r) { return r->part->map.size - r->at; }
 
 const unsigned char *ex_reader_take(ex_reader *r, uint64_t n, const char *what) {
     if (n > ex_reader_left(r)) {
@@ -36,7 +36,7 @@ const unsigned char *ex_reader_take(ex_reader *r, uint64_t n, const char *what) 
                         ex_reader_left(r));
         return NULL;
     }
-    const unsigned char *bytes = r->file->map.data + r->at;
+    const unsigned char *bytes = r->part->map.data + r->at;
     r->at += n;
     return bytes;
 }
@@ -70,7 +70,7 @@ ex_code ex_reader_name(ex_reader *r, size_t limit, ex_string *out, const char *w
 }
 
 uint64_t ex_reader_position(const ex_reader *r, ex_string name) {
-    return (uint64_t)((const unsigned char *)name.data - r->file->map.data);
+    return (uint64_t)((const unsigned char *)name.data - r->part->map.data);
 }
 
 void *ex_reader_grow(void *items, size_t count, size_t *capacity, size_t size) {
@@ -89,5 +89,5 @@ ex_code ex_reader_check_count(const ex_reader *r, uint64_t position, uint64_t co
     if (count <= ex_reader_left(r) / least_bytes) return EX_OK;
     return ex_reader_fault(r, EX_ERROR_FORMAT, position,
                            "the header announces %" PRIu64 " %s, more than the file's %" PRIu64 " bytes can hold",
-                           count, what, r->file->map.size);
+                           count, what, r->part->map.size);
 }
