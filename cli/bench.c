@@ -19,7 +19,8 @@ enum {
     BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
     SHARE_ROUNDS = 15,         /* of SHARE_SWEEPS through memory and then SHARE_TOKENS decoded */
     SHARE_SWEEPS = 5,
-    SHARE_TOKENS = 8
+    SHARE_TOKENS = 8,
+    DEPTH_PIECE = 256 /* tokens of the depth between two looks at Ctrl-C */
 };
 
 typedef struct bench_state {
@@ -27,6 +28,7 @@ typedef struct bench_state {
     ex_engine *engine;
     ex_session *session;
     int32_t *tokens;    /* enough for the longest measurement */
+    size_t start;       /* the position at which measurements begin: the depth, once it is filled */
     double *seconds[2]; /* samples of decode without and with statistics; prefill uses the first */
     size_t n_samples[2];
     cli_progress bar;
@@ -56,9 +58,22 @@ static int evaluate(bench_state *bench, const int32_t *tokens, size_t n_tokens, 
     return code == EX_OK ? STATUS_OK : report(&error);
 }
 
-static int rewind_all(bench_state *bench) {
+static int rewind_to_start(bench_state *bench) {
     ex_error error;
-    return ex_session_rewind(bench->session, 0, &error) == EX_OK ? STATUS_OK : report(&error);
+    return ex_session_rewind(bench->session, bench->start, &error) == EX_OK ? STATUS_OK : report(&error);
+}
+
+static int fill_depth(bench_state *bench) {
+    size_t n_tokens = (size_t)bench->result.n_depth;
+    int status = rewind_to_start(bench);
+    ex_step step;
+    for (size_t i = 0; i < n_tokens && status == STATUS_OK; i += DEPTH_PIECE) {
+        size_t n = n_tokens - i < DEPTH_PIECE ? n_tokens - i : DEPTH_PIECE;
+        status = evaluate(bench, bench->tokens + i, n, &step);
+        if (status == STATUS_OK) status = advance(bench, n, "depth");
+    }
+    bench->start = n_tokens;
+    return status;
 }
 
 static int measure_prefill(bench_state *bench) {
@@ -66,7 +81,7 @@ static int measure_prefill(bench_state *bench) {
     int status = STATUS_OK;
     ex_step step;
     for (int i = 0; i < bench->result.n_repeat && status == STATUS_OK; i++) {
-        status = rewind_all(bench);
+        status = rewind_to_start(bench);
         if (status != STATUS_OK) break;
         double start = seconds_now();
         status = evaluate(bench, bench->tokens, n_tokens, &step);
@@ -84,7 +99,7 @@ static int decode_passes(const bench_state *bench) { return bench->result.n_repe
 static int decode_once(bench_state *bench, int repeat) {
     size_t n_tokens = (size_t)bench->result.n_generate;
     ex_step step;
-    int status = rewind_all(bench);
+    int status = rewind_to_start(bench);
     for (size_t i = 0; i < n_tokens && status == STATUS_OK; i++) {
         bool on = (i / BLOCK + (size_t)repeat) % 2 == 0;
         ex_session_set_statistics(bench->session, on);
@@ -115,7 +130,7 @@ static uint64_t hash_logits(uint64_t hash, const ex_step *step) {
 /* FNV-1a over the bytes of the logits after the prefill of a fixed prompt and after each of some decoded tokens. */
 static int hash_prompt(bench_state *bench, ex_step *step) {
     uint64_t hash = 0xCBF29CE484222325u;
-    int status = rewind_all(bench);
+    int status = rewind_to_start(bench);
     for (int i = 0; i <= HASH_DECODE && status == STATUS_OK; i++) {
         size_t first = i == 0 ? 0 : (size_t)(HASH_PREFILL + i - 1);
         status = evaluate(bench, bench->tokens + first, i == 0 ? HASH_PREFILL : 1, step);
@@ -152,13 +167,13 @@ static int share_round(bench_state *bench, ex_bandwidth *memory, double *bandwid
     ex_step step;
     for (size_t i = 0; i < SHARE_SWEEPS; i++) rates[i] = ex_bandwidth_sweep(memory);
     *bandwidth = median(rates, SHARE_SWEEPS);
-    int status = rewind_all(bench);
+    int status = rewind_to_start(bench);
     for (size_t i = 0; i < SHARE_TOKENS && status == STATUS_OK; i++) {
         double start = seconds_now();
         status = evaluate(bench, bench->tokens + i, 1, &step);
         seconds[i] = seconds_now() - start;
     }
-    *share = (double)bench->result.info.bytes_per_token / median(seconds, SHARE_TOKENS) / *bandwidth;
+    *share = (double)bench->result.bytes_per_token / median(seconds, SHARE_TOKENS) / *bandwidth;
     return status == STATUS_OK ? advance(bench, SHARE_TOKENS, "decode and memory") : status;
 }
 
@@ -179,9 +194,11 @@ static int measure_bandwidth(bench_state *bench) {
 
 static int prepare(bench_state *bench, const cli_options *options) {
     bench_result *result = &bench->result;
-    size_t longest = HASH_PREFILL + HASH_DECODE;
+    size_t longest = HASH_PREFILL + HASH_DECODE, depth = (size_t)result->n_depth;
     if (longest < (size_t)result->n_prompt) longest = (size_t)result->n_prompt;
     if (longest < (size_t)result->n_generate) longest = (size_t)result->n_generate;
+    size_t n_context = depth + longest;
+    if (longest < depth) longest = depth;
     size_t n_decoded = (size_t)decode_passes(bench) * (size_t)result->n_generate;
     bench->tokens = malloc(longest * sizeof *bench->tokens);
     for (int on = 0; on < 2; on++) bench->seconds[on] = malloc(n_decoded * sizeof *bench->seconds[on]);
@@ -191,10 +208,13 @@ static int prepare(bench_state *bench, const cli_options *options) {
         state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
         bench->tokens[i] = (int32_t)((state >> 33) % (uint64_t)result->info.n_vocab);
     }
-    bench->total = (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded + SHARE_ROUNDS * SHARE_TOKENS;
+    bench->total =
+        depth + (uint64_t)result->n_prompt * (uint64_t)result->n_repeat + n_decoded + SHARE_ROUNDS * SHARE_TOKENS;
     ex_session_options session_options = ex_session_options_default();
-    session_options.n_context = longest;
+    session_options.n_context = n_context;
     session_options.kv_type = cache_type(options, EX_KV_F16);
+    const uint64_t cached = result->info.kv_bytes_per_position * (session_options.kv_type == EX_KV_F32 ? 2 : 1);
+    result->bytes_per_token = result->info.bytes_per_token + depth * cached;
     ex_error error;
     ex_code code = ex_session_open(&bench->session, bench->engine, &session_options, &error);
     return code == EX_OK ? STATUS_OK : report(&error);
@@ -204,6 +224,7 @@ static int measure(bench_state *bench) {
     ex_step step;
     int status = hash_prompt(bench, &step); /* first: it also brings the weights into memory */
     if (status == STATUS_OK) status = measure_sampling(bench, &step);
+    if (status == STATUS_OK) status = fill_depth(bench);
     if (status == STATUS_OK) status = measure_prefill(bench);
     if (status == STATUS_OK) status = measure_decode(bench);
     struct rusage usage;
@@ -216,6 +237,7 @@ int command_bench(const cli_options *options) {
     bench_state bench = {.options = options, .bar = progress_begin()};
     bench.result.n_prompt = (int)option_integer(options, OPTION_BENCH_PROMPT);
     bench.result.n_generate = (int)option_integer(options, OPTION_BENCH_GENERATE);
+    bench.result.n_depth = (int)option_integer(options, OPTION_BENCH_DEPTH);
     bench.result.n_repeat = (int)option_integer(options, OPTION_REPEAT);
     double start = seconds_now();
     int status = model_open(&bench.engine, options);

@@ -7,6 +7,8 @@
 typedef struct bench_result {
     ex_engine_info info;
     int n_prompt, n_generate, n_repeat;
+    int n_depth;              /* positions before the measured ones */
+    uint64_t bytes_per_token; /* weights, and keys and values of these positions */
     double load_seconds;
     double prefill_rate; /* tokens per second, as are the next two */
     double decode_rate;  /* with attention statistics: what the sampler works with */

@@ -7,7 +7,7 @@
 #include "terminal.h"
 
 void bench_print(const bench_result *r) {
-    char number[32], test[32];
+    char number[32], test[64], depth[32] = "";
     cli_painter plain = {.out = stdout, .guarded = true};
     fputs("model      ", stdout);
     paint(&plain, NULL, r->info.name.data, r->info.name.length);
@@ -17,15 +17,17 @@ void bench_print(const bench_result *r) {
     printf("machine    %s kernels, %d thread%s, reads %s/s\n\n", r->info.kernels, r->info.n_threads,
            r->info.n_threads == 1 ? "" : "s", format_bytes(number, (uint64_t)r->bandwidth));
     printf("| test                            | tokens/s |\n| ------------------------------- | -------: |\n");
-    snprintf(test, sizeof test, "pp%d", r->n_prompt);
+    if (r->n_depth > 0) snprintf(depth, sizeof depth, " after %d", r->n_depth);
+    snprintf(test, sizeof test, "pp%d%s", r->n_prompt, depth);
     printf("| %-31s | %8.2f |\n", test, r->prefill_rate);
-    snprintf(test, sizeof test, "tg%d", r->n_generate);
+    snprintf(test, sizeof test, "tg%d%s", r->n_generate, depth);
     printf("| %-31s | %8.2f |\n", test, r->decode_rate);
-    snprintf(test, sizeof test, "tg%d, no attention statistics", r->n_generate);
+    snprintf(test, sizeof test, "tg%d%s, no statistics", r->n_generate, depth);
     printf("| %-31s | %8.2f |\n\n", test, r->decode_rate_without);
     printf("statistics decode at %.3f of the speed without them\n", r->decode_rate / r->decode_rate_without);
-    printf("bandwidth  %s of weights for a token; decode reaches %.2f of what the memory gives\n",
-           format_bytes(number, r->info.bytes_per_token), r->bandwidth_share);
+    printf("bandwidth  %s of %s for a token; decode reaches %.2f of what the memory gives\n",
+           format_bytes(number, r->bytes_per_token), r->n_depth > 0 ? "weights and cache" : "weights",
+           r->bandwidth_share);
     printf("sampling   %.0f microseconds for one step over %d logits\n", 1e6 * r->sampling_seconds, r->info.n_vocab);
     printf("load       %.3f s, peak memory %s\n", r->load_seconds, format_bytes(number, r->peak_bytes));
     printf("logits     hash %016llx\n", (unsigned long long)r->logits_hash);
@@ -53,6 +55,7 @@ void bench_json(const bench_result *r) {
     emit_text(&json, "kernels", r->info.kernels);
     emit_whole(&json, "threads", r->info.n_threads);
     emit_whole(&json, "repeat", r->n_repeat);
+    emit_whole(&json, "depth", r->n_depth);
     emit_object_begin(&json, "prefill");
     emit_whole(&json, "tokens", r->n_prompt);
     emit_real(&json, "tokens_per_second", r->prefill_rate);
@@ -62,7 +65,8 @@ void bench_json(const bench_result *r) {
     emit_real(&json, "tokens_per_second", r->decode_rate);
     emit_real(&json, "tokens_per_second_without_statistics", r->decode_rate_without);
     emit_real(&json, "statistics_ratio", r->decode_rate / r->decode_rate_without);
-    emit_real(&json, "bytes_per_second", r->decode_rate * (double)r->info.bytes_per_token);
+    emit_real(&json, "bytes_per_second", r->decode_rate * (double)r->bytes_per_token);
+    emit_count(&json, "bytes_per_token", r->bytes_per_token);
     emit_real(&json, "bandwidth_share", r->bandwidth_share);
     emit_object_end(&json);
     emit_object_begin(&json, "memory");

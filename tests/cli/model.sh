@@ -40,6 +40,12 @@ expect 0 bench -p 16 -n 8 -r 1 -t 2
 says out "pp16"
 says out "tg8"
 says out "$(echo "$hash" | tr -d '"')"
+expect 0 bench -p 16 -n 8 -r 1 -d 80
+says out "pp16 after 80"
+says out "tg8 after 80"
+says out "$(echo "$hash" | tr -d '"')"
+expect 2 bench -p 16 -n 8 -r 1 -d 100000
+says err "context of 1000"
 
 small=$source_folder/tests/data/models/llama3-f16.gguf
 if [ -r "$small" ]; then
