@@ -7,6 +7,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 ex_cpu ex_cpu_detect(void) {
@@ -21,8 +24,8 @@ ex_cpu ex_cpu_detect(void) {
                  __builtin_cpu_supports("avx512vnni");
     if (cpu.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) cpu.avx512_bf16 = (a >> 5) & 1;
     if (cpu.avx512 && __get_cpuid_count(7, 0, &a, &b, &c, &d)) cpu.amx_int8 = (d >> 25) & 1;
-#elif defined(__ARM_FEATURE_DOTPROD)
-    cpu.neon_dot = true;
+#elif defined(__aarch64__)
+    cpu.neon_dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #endif
     return cpu;
 }
