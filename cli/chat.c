@@ -48,6 +48,7 @@ static int open_generator(chat_state *chat) {
     options.seed = chat->seed;
     options.sequence = chat->n_answers++;
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
+    ending_options(&options, chat->options);
     ex_error error;
     ex_generator_close(chat->generation.generator);
     ex_code code = ex_generator_open(&chat->generation.generator, chat->generation.session, &options, &error);
@@ -96,6 +97,7 @@ static void end_answer(chat_state *chat) {
     const char *end = tally->interrupted             ? ", stopped"
                       : tally->end == EX_END_CONTEXT ? ", the context is full"
                       : tally->end == EX_END_LENGTH  ? ", cut at -n"
+                      : tally->end == EX_END_STOP    ? ", ended at --stop"
                                                      : "";
     paint_format(&notes, style_dim, "[read %zu, wrote %zu tokens, %.1f tokens/s%s]", tally->n_prefill, tally->n_tokens,
                  rate, end);

@@ -163,7 +163,7 @@ static void print_tensor(const cli_description *d, const ex_tensor *tensor) {
     char number[32];
     print_name(tensor->name);
     printf(" %s", ex_type_name(tensor->type));
-    for (uint32_t d = 0; d < tensor->n_dims; d++) printf(" %s%llu", d ? "x " : "", (unsigned long long)tensor->ne[d]);
+    for (uint32_t i = 0; i < tensor->n_dims; i++) printf(" %s%llu", i ? "x " : "", (unsigned long long)tensor->ne[i]);
     printf(", %s at %llu", format_bytes(number, tensor->n_bytes), (unsigned long long)tensor->offset);
     if (ex_file_part_count(d->file) > 1) printf(" of file %u", tensor->part + 1);
     fputc('\n', stdout);

@@ -98,6 +98,13 @@ int policy_open(ex_policy *out, const cli_options *options) {
     return ex_policy_check(out, &error) == EX_OK ? STATUS_OK : report(&error);
 }
 
+void ending_options(ex_generator_options *out, const cli_options *options) {
+    const option_value *stop = &options->values[OPTION_STOP];
+    out->stop = stop->texts;
+    out->n_stop = stop->n_texts;
+    out->ignore_end = option_flag(options, OPTION_IGNORE_END);
+}
+
 uint64_t seed_choose(const cli_options *options) {
     if (options->values[OPTION_SEED].given) return (uint64_t)option_integer(options, OPTION_SEED);
     uint32_t seed;

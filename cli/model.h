@@ -12,6 +12,8 @@ char *model_path(const cli_options *options);
 int model_open(ex_engine **out, const cli_options *options);
 /* The policy of --policy with --temp, --top-k, --top-p and --min-p in place. */
 int policy_open(ex_policy *out, const cli_options *options);
+/* --stop and --ignore-eos. */
+void ending_options(ex_generator_options *out, const cli_options *options);
 /* The seed of --seed, or a random one that is short enough to type. */
 uint64_t seed_choose(const cli_options *options);
 /* How the KV cache is stored: --cache-type, or `otherwise`. */

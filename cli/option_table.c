@@ -70,7 +70,11 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_CHAT_PREDICT] = {.name = "predict", .letter = 'n', .kind = KIND_INTEGER, .argument = "N", .minimum = -1,
                              .maximum = TOKENS_MAX, .value = "-1", .commands = COMMAND_CHAT, .group = group_answer,
                              .help = "tokens of one answer at most; -1 goes on until the model ends it"},
-    [OPTION_IGNORE_END] = {.name = "ignore-eos", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_RUN,
+    [OPTION_STOP] = {.name = "stop", .kind = KIND_TEXT, .argument = "TEXT", .otherwise = "", .commands = GENERATES,
+                     .repeats = true, .group = group_answer,
+                     .help = "end the answer where it comes to TEXT, which is not shown; may be given several times, "
+                             "and the one that is complete first counts"},
+    [OPTION_IGNORE_END] = {.name = "ignore-eos", .kind = KIND_FLAG, .otherwise = "", .commands = GENERATES,
                            .group = group_answer, .help = "go on past tokens that end the text"},
     [OPTION_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE", .value = "entropixplained",
                        .commands = GENERATES, .group = group_sampling,

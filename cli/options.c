@@ -148,6 +148,12 @@ static bool set_value(option_value *value, const cli_option *row, const char *te
     }
     if ((row->kind == KIND_INTEGER || row->kind == KIND_NUMBER) && !set_number(value, row, text)) return false;
     value->text = text;
+    if (!row->repeats) return true;
+    if (value->n_texts == REPEATS_MAX) {
+        message("--%s can be given %d times at most", row->name, REPEATS_MAX);
+        return false;
+    }
+    value->texts[value->n_texts++] = text;
     return true;
 }
 

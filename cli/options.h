@@ -3,6 +3,7 @@
 #define CLI_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum option_id {
@@ -22,6 +23,7 @@ typedef enum option_id {
     OPTION_NO_DISPLAY_PROMPT,
     OPTION_PREDICT,
     OPTION_CHAT_PREDICT,
+    OPTION_STOP,
     OPTION_IGNORE_END,
     OPTION_POLICY,
     OPTION_SEED,
@@ -56,6 +58,7 @@ typedef struct cli_option {
     const char *value;       /* the default as it would be typed, or NULL */
     const char *otherwise;   /* without a default value: what happens then, in words; "" when nothing needs saying */
     unsigned commands;       /* bits of command_id */
+    bool repeats;            /* may be given several times, REPEATS_MAX at most */
     const char *group;
     const char *help;
 } cli_option;
@@ -75,11 +78,15 @@ typedef enum command_id {
     COMMAND_ANY = (1 << 9) - 1
 } command_id;
 
+enum { REPEATS_MAX = 16 };
+
 typedef struct option_value {
     bool given;
     int64_t integer;
     double number;
-    const char *text;
+    const char *text;                /* of an option that repeats, the last */
+    const char *texts[REPEATS_MAX];  /* of an option that repeats, all */
+    size_t n_texts;
 } option_value;
 
 enum { OPERANDS_MAX = 3 };

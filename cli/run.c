@@ -75,7 +75,7 @@ static int open_generator(run_state *run) {
     options.policy = &run->policy;
     options.seed = run->seed;
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
-    options.ignore_end = option_flag(run->options, OPTION_IGNORE_END);
+    ending_options(&options, run->options);
     ex_error error;
     ex_code code = ex_generator_open(&run->generation.generator, run->generation.session, &options, &error);
     return code == EX_OK ? STATUS_OK : report(&error);

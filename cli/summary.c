@@ -5,7 +5,8 @@
 enum { BAR_CELLS = 60 };
 
 static const char *const end_names[] = {
-    [EX_END_NONE] = "none", [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length", [EX_END_CONTEXT] = "context"};
+    [EX_END_NONE] = "none",       [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length",
+    [EX_END_CONTEXT] = "context", [EX_END_STOP] = "stop"};
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
@@ -64,6 +65,8 @@ static void print_end(cli_painter *painter, const cli_tally *tally, const ex_ses
         paint_format(painter, NULL, "after %zu token%s (-n)", tally->n_tokens, tally->n_tokens == 1 ? "" : "s");
     else if (tally->end == EX_END_CONTEXT)
         paint_format(painter, NULL, "with the context of %zu positions full", ex_session_context(session));
+    else if (tally->end == EX_END_STOP)
+        paint_format(painter, NULL, "at a stop text (--stop)");
     else
         paint_format(painter, NULL, "early");
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "generate/stop_text.h"
 #include "generate/text_stream.h"
 #include "model/model.h"
 #include "sampler/sampler.h"
@@ -17,6 +18,7 @@ struct ex_generator {
     ex_sampler *sampler;
     ex_generator_options options;
     ex_text_stream text;
+    ex_stop_text stop;
     ex_step step;
     ex_choice choice;
     int32_t pending;  /* chosen and not evaluated yet, or EX_TOKEN_NONE */
@@ -61,6 +63,10 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
     generator->options.policy = NULL; /* the caller's; the sampler has a copy */
     if (code != EX_OK) return code;
     code = ex_text_stream_open(&generator->text, longest_token(generator->tokenizer), error);
+    if (code == EX_OK)
+        code = ex_stop_text_open(&generator->stop, generator->options.stop, generator->options.n_stop,
+                                 generator->text.capacity, error);
+    generator->options.stop = NULL; /* the caller's, too */
     return code == EX_OK ? set_clarification(generator, error) : code;
 }
 
@@ -87,14 +93,20 @@ void ex_generator_close(ex_generator *generator) {
     if (!generator) return;
     ex_sampler_close(generator->sampler);
     ex_text_stream_close(&generator->text);
+    ex_stop_text_close(&generator->stop);
     free(generator);
+}
+
+static ex_string take_text(ex_generator *generator, ex_string bytes, bool last) {
+    return ex_stop_text_add(&generator->stop, ex_text_stream_add(&generator->text, bytes, last), last);
 }
 
 ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);
     if (code != EX_OK) return code;
     ex_sampler_reset(generator->sampler);
-    ex_text_stream_end(&generator->text);
+    take_text(generator, (ex_string){"", 0}, true);
+    ex_stop_text_reset(&generator->stop);
     generator->pending = EX_TOKEN_NONE;
     generator->n_generated = generator->n_to_insert = 0;
     generator->prompted = true;
@@ -122,25 +134,8 @@ static void finish(ex_generator *generator, ex_end end, int32_t token, ex_event 
                         .end = end,
                         .token = token,
                         .position = ex_session_position(generator->session),
-                        .text = ex_text_stream_end(&generator->text),
+                        .text = take_text(generator, (ex_string){"", 0}, true),
                         .choice = token == EX_TOKEN_NONE ? NULL : &generator->choice};
-}
-
-static void emit(ex_generator *generator, ex_event_kind kind, int32_t token, ex_event *event) {
-    ex_sampler_accept(generator->sampler, token, kind == EX_EVENT_INSERTED);
-    generator->pending = token;
-    generator->n_generated++;
-    *event = (ex_event){.kind = kind,
-                        .token = token,
-                        .position = ex_session_position(generator->session),
-                        .text = ex_text_stream_add(&generator->text, ex_token_text(generator->tokenizer, token, false)),
-                        .choice = &generator->choice};
-}
-
-static void insert_next(ex_generator *generator, ex_event *event) {
-    size_t count;
-    const int32_t *tokens = ex_sampler_clarification(generator->sampler, &count);
-    emit(generator, EX_EVENT_INSERTED, tokens[count - generator->n_to_insert--], event);
 }
 
 /* Why generation must stop before the next token, if it must. */
@@ -150,6 +145,26 @@ static ex_end find_end(const ex_generator *generator) {
     if (n_predict > 0 && generator->n_generated >= n_predict) return EX_END_LENGTH;
     size_t held = ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
     return held >= ex_session_context(generator->session) ? EX_END_CONTEXT : EX_END_NONE;
+}
+
+/* With the last token of an answer comes all text that was held back. */
+static void emit(ex_generator *generator, ex_event_kind kind, int32_t token, ex_event *event) {
+    ex_sampler_accept(generator->sampler, token, kind == EX_EVENT_INSERTED);
+    generator->pending = token;
+    generator->n_generated++;
+    bool last = find_end(generator) != EX_END_NONE;
+    *event = (ex_event){.kind = kind,
+                        .token = token,
+                        .position = ex_session_position(generator->session),
+                        .text = take_text(generator, ex_token_text(generator->tokenizer, token, false), last),
+                        .choice = &generator->choice};
+    if (generator->stop.found) generator->end = EX_END_STOP;
+}
+
+static void insert_next(ex_generator *generator, ex_event *event) {
+    size_t count;
+    const int32_t *tokens = ex_sampler_clarification(generator->sampler, &count);
+    emit(generator, EX_EVENT_INSERTED, tokens[count - generator->n_to_insert--], event);
 }
 
 ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error) {

@@ -22,13 +22,13 @@ void ex_text_stream_close(ex_text_stream *stream) {
     *stream = (ex_text_stream){0};
 }
 
-ex_string ex_text_stream_add(ex_text_stream *stream, ex_string bytes) {
+ex_string ex_text_stream_add(ex_text_stream *stream, ex_string bytes, bool last) {
     size_t n_in = stream->n_pending + bytes.length;
     char *in = stream->text + stream->capacity - n_in;
     memcpy(in, stream->pending, stream->n_pending);
-    memcpy(in + stream->n_pending, bytes.data, bytes.length);
+    if (bytes.length) memcpy(in + stream->n_pending, bytes.data, bytes.length);
     size_t keep = ex_utf8_incomplete_suffix(in, n_in);
-    stream->n_pending = keep;
+    stream->n_pending = last ? 0 : keep;
     memcpy(stream->pending, in + n_in - keep, keep);
 
     size_t n_out = 0;
@@ -39,12 +39,9 @@ ex_string ex_text_stream_add(ex_text_stream *stream, ex_string bytes) {
         n_out += n ? n : sizeof replacement;
         at += n ? n : 1;
     }
-    return (ex_string){stream->text, n_out};
-}
-
-ex_string ex_text_stream_end(ex_text_stream *stream) {
-    size_t n_out = stream->n_pending ? sizeof replacement : 0;
-    memcpy(stream->text, replacement, n_out);
-    stream->n_pending = 0;
+    if (last && keep) {
+        memcpy(stream->text + n_out, replacement, sizeof replacement);
+        n_out += sizeof replacement;
+    }
     return (ex_string){stream->text, n_out};
 }

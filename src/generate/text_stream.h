@@ -15,9 +15,7 @@ typedef struct ex_text_stream {
 /* Takes memory for tokens of up to `longest` bytes. */
 ex_code ex_text_stream_open(ex_text_stream *stream, size_t longest, ex_error *error);
 void ex_text_stream_close(ex_text_stream *stream);
-/* Valid until the next call. */
-ex_string ex_text_stream_add(ex_text_stream *stream, ex_string bytes);
-/* What is left at the end, if anything. */
-ex_string ex_text_stream_end(ex_text_stream *stream);
+/* Valid until the next call. With the `last` bytes, what is not complete then never will be. */
+ex_string ex_text_stream_add(ex_text_stream *stream, ex_string bytes, bool last);
 
 #endif
