@@ -46,6 +46,12 @@ static double median(double *values, size_t n) {
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+static double mean(const double *values, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += values[i];
+    return sum / (double)n;
+}
+
 static int advance(bench_state *bench, size_t n_tokens, const char *what) {
     bench->done += n_tokens;
     progress_show(&bench->bar, seconds_now(), bench->done, bench->total, what);
@@ -117,6 +123,7 @@ static int measure_decode(bench_state *bench) {
     for (int i = 0; i < decode_passes(bench) && status == STATUS_OK; i++) status = decode_once(bench, i);
     if (status != STATUS_OK) return status;
     bench->result.decode_rate_without = 1 / median(bench->seconds[0], bench->n_samples[0]);
+    bench->result.decode_rate_mean = 1 / mean(bench->seconds[1], bench->n_samples[1]);
     bench->result.decode_rate = 1 / median(bench->seconds[1], bench->n_samples[1]);
     return STATUS_OK;
 }

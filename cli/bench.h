@@ -13,6 +13,7 @@ typedef struct bench_result {
     double prefill_rate; /* tokens per second, as are the next two */
     double decode_rate;  /* with attention statistics: what the sampler works with */
     double decode_rate_without;
+    double decode_rate_mean; /* tokens over the sum of their times, where decode_rate is by the median time */
     double bandwidth;        /* bytes per second */
     double bandwidth_share;  /* of it that decode reads */
     double sampling_seconds; /* one step, median */

@@ -63,6 +63,7 @@ void bench_json(const bench_result *r) {
     emit_object_begin(&json, "decode");
     emit_whole(&json, "tokens", r->n_generate);
     emit_real(&json, "tokens_per_second", r->decode_rate);
+    emit_real(&json, "tokens_per_second_mean", r->decode_rate_mean);
     emit_real(&json, "tokens_per_second_without_statistics", r->decode_rate_without);
     emit_real(&json, "statistics_ratio", r->decode_rate / r->decode_rate_without);
     emit_real(&json, "bytes_per_second", r->decode_rate * (double)r->bytes_per_token);
