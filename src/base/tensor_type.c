@@ -20,8 +20,8 @@ static const ex_type_shape shapes[EX_TYPE_COUNT] = {
     [EX_TYPE_I8] = {"I8", 1, 1},            [EX_TYPE_I16] = {"I16", 1, 2},
     [EX_TYPE_I32] = {"I32", 1, 4},          [EX_TYPE_I64] = {"I64", 1, 8},
     [EX_TYPE_F64] = {"F64", 1, 8},          [EX_TYPE_IQ1_M] = {"IQ1_M", 256, 56},
-    [EX_TYPE_BF16] = {"BF16", 1, 2},        [34] = {"TQ1_0", 256, 54},
-    [35] = {"TQ2_0", 256, 66},              [EX_TYPE_MXFP4] = {"MXFP4", 32, 17},
+    [EX_TYPE_BF16] = {"BF16", 1, 2},        [EX_TYPE_TQ1_0] = {"TQ1_0", 256, 54},
+    [EX_TYPE_TQ2_0] = {"TQ2_0", 256, 66},   [EX_TYPE_MXFP4] = {"MXFP4", 32, 17},
     [40] = {"NVFP4", 64, 36},               [41] = {"Q1_0", 128, 18},
     [42] = {"Q2_0", 64, 18},
 };

@@ -72,6 +72,47 @@ void ex_decode_q6_k(const void *row, size_t n, float *out) {
     }
 }
 
+/* ---- types that are unpacked --------------------------------------------------------------------------------- */
+
+#define PACKING(type, name, weights, minimums)                                                                         \
+    [EX_TYPE_##type] = {ex_unpack_##name, weights, sizeof(ex_block_##name), minimums}
+
+static const ex_packing packings[EX_TYPE_COUNT] = {
+    PACKING(Q4_1, q4_1, 32, true),          PACKING(Q5_0, q5_0, 32, false),
+    PACKING(Q5_1, q5_1, 32, true),          PACKING(IQ4_NL, iq4_nl, 32, false),
+    PACKING(MXFP4, mxfp4, 32, false),       PACKING(Q2_K, q2_k, 256, true),
+    PACKING(Q3_K, q3_k, 256, false),        PACKING(Q5_K, q5_k, 256, true),
+    PACKING(IQ4_XS, iq4_xs, 256, false),    PACKING(IQ2_XXS, iq2_xxs, 256, false),
+    PACKING(IQ2_XS, iq2_xs, 256, false),    PACKING(IQ2_S, iq2_s, 256, false),
+    PACKING(IQ3_XXS, iq3_xxs, 256, false),  PACKING(IQ3_S, iq3_s, 256, false),
+    PACKING(IQ1_S, iq1_s, 256, false),      PACKING(IQ1_M, iq1_m, 256, false),
+    PACKING(TQ1_0, tq1_0, 256, false),      PACKING(TQ2_0, tq2_0, 256, false),
+};
+
+const ex_packing *ex_packing_find(uint32_t type) {
+    return type < EX_TYPE_COUNT && packings[type].unpack ? &packings[type] : NULL;
+}
+
+static void decode_unpacked(const ex_packing *packing, const void *row, size_t n, float *out) {
+    const char *block = row;
+    const size_t per_block = packing->weights;
+    ex_unpacked unpacked;
+    memset(unpacked.minimums, 0, sizeof unpacked.minimums);
+    for (size_t b = 0; b < n / per_block; b++, block += packing->bytes, out += per_block) {
+        packing->unpack(block, 1, &unpacked);
+        for (size_t i = 0; i < per_block; i++)
+            out[i] = unpacked.scales[i / 16] * (float)unpacked.quants[i] - unpacked.minimums[i / 16];
+    }
+}
+
+#define DECODER(type, name)                                                                                            \
+    static void decode_##name(const void *row, size_t n, float *out) {                                                 \
+        decode_unpacked(&packings[EX_TYPE_##type], row, n, out);                                                       \
+    }
+EX_UNPACKED_TYPES(DECODER)
+
+/* ---- the table ----------------------------------------------------------------------------------------------- */
+
 static const ex_format formats[EX_TYPE_COUNT] = {
     [EX_TYPE_F32] = {ex_decode_f32, ex_encode_f32, false},
     [EX_TYPE_F16] = {ex_decode_f16, ex_encode_f16, false},
@@ -80,6 +121,24 @@ static const ex_format formats[EX_TYPE_COUNT] = {
     [EX_TYPE_Q4_0] = {ex_decode_q4_0, ex_encode_q4_0, true},
     [EX_TYPE_Q4_K] = {ex_decode_q4_k, ex_encode_q4_k, true},
     [EX_TYPE_Q6_K] = {ex_decode_q6_k, ex_encode_q6_k, true},
+    [EX_TYPE_Q4_1] = {decode_q4_1, NULL, true},
+    [EX_TYPE_Q5_0] = {decode_q5_0, NULL, true},
+    [EX_TYPE_Q5_1] = {decode_q5_1, NULL, true},
+    [EX_TYPE_IQ4_NL] = {decode_iq4_nl, NULL, true},
+    [EX_TYPE_MXFP4] = {decode_mxfp4, NULL, true},
+    [EX_TYPE_Q2_K] = {decode_q2_k, NULL, true},
+    [EX_TYPE_Q3_K] = {decode_q3_k, NULL, true},
+    [EX_TYPE_Q5_K] = {decode_q5_k, NULL, true},
+    [EX_TYPE_IQ4_XS] = {decode_iq4_xs, NULL, true},
+    [EX_TYPE_IQ2_XXS] = {decode_iq2_xxs, NULL, true},
+    [EX_TYPE_IQ2_XS] = {decode_iq2_xs, NULL, true},
+    [EX_TYPE_IQ2_S] = {decode_iq2_s, NULL, true},
+    [EX_TYPE_IQ3_XXS] = {decode_iq3_xxs, NULL, true},
+    [EX_TYPE_IQ3_S] = {decode_iq3_s, NULL, true},
+    [EX_TYPE_IQ1_S] = {decode_iq1_s, NULL, true},
+    [EX_TYPE_IQ1_M] = {decode_iq1_m, NULL, true},
+    [EX_TYPE_TQ1_0] = {decode_tq1_0, NULL, true},
+    [EX_TYPE_TQ2_0] = {decode_tq2_0, NULL, true},
 };
 
 const ex_format *ex_format_find(uint32_t type) {
