@@ -3,6 +3,7 @@
 #   tools/install_packages.sh run     the program
 #   tools/install_packages.sh check   the program and its tests
 #   tools/install_packages.sh clang   the same with clang
+#   tools/install_packages.sh aarch64 what cross-compiles for 64-bit Arm and runs it
 # A need is met when its test succeeds, wherever the thing came from; packages are asked for only after that.
 set -euo pipefail
 
@@ -20,13 +21,15 @@ run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON o
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
 check clang     | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions, to test pre-tokenisers against
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
-clang           | command -v clang                  | clang             | the second compiler"
+clang           | command -v clang                  | clang             | the second compiler
+aarch64         | command -v aarch64-linux-gnu-gcc  | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | the cross compiler
+aarch64         | command -v qemu-aarch64-static    | qemu-user-static  | runs what it builds"
 
 compiles_c() {
     echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null
 }
 
-purpose=${1:?"usage: tools/install_packages.sh run|check|clang"}
+purpose=${1:?"usage: tools/install_packages.sh run|check|clang|aarch64"}
 packages=()
 reasons=()
 while IFS='|' read -r purposes test names reason; do

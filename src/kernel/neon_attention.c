@@ -180,8 +180,10 @@ double ex_neon_head_deviation(const float *probabilities, size_t stride, size_t 
         for (size_t h = 0; h < n_head; h++)
             mean = vaddq_f32(mean, neon_load_or(probabilities + h * stride + j, last - j, 0));
         mean = vmulq_n_f32(mean, share);
-        for (size_t h = 0; h < n_head; h++)
-            deviation = vaddq_f32(deviation, vabdq_f32(neon_load_or(probabilities + h * stride + j, last - j, 0), mean));
+        for (size_t h = 0; h < n_head; h++) {
+            float32x4_t p = neon_load_or(probabilities + h * stride + j, last - j, 0);
+            deviation = vaddq_f32(deviation, vabdq_f32(p, mean));
+        }
         total = neon_add_as_doubles(total, deviation);
     }
     return vaddvq_f64(total);

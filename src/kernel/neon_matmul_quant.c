@@ -1,8 +1,8 @@
 /* neon_matmul_quant.c - matrix products with quantised weights.
  *
  * sdot adds the products of sixteen bytes in fours, exactly. Of each block of 32 weights four integer sums remain;
- * they are scaled and added to the four lanes of the element's accumulator. Weights are made signed before they are
- * multiplied, so offsets cost nothing; only the minimums of Q4_K are subtracted with the help of the activations' sums. */
+ * they are scaled and added to the four lanes of the element's accumulator. Weights get their sign before they are
+ * multiplied, so offsets need nothing more; the minimums of Q4_K are subtracted with the activations' sums. */
 #include "kernel/formats.h"
 #include "kernel/neon.h"
 #include "kernel/neon_tiles.h"
@@ -99,7 +99,8 @@ ALWAYS_INLINE neon_eight scale_bytes(const uint8_t bytes[8], float factor) {
 ALWAYS_INLINE q4_k_scales load_q4_k_scales(const ex_block_q4_k *block) {
     uint8_t scales[8], minimums[8];
     ex_q4_k_scales(block->scales, scales, minimums);
-    return (q4_k_scales){scale_bytes(scales, neon_half(block->scale)), scale_bytes(minimums, neon_half(block->minimum))};
+    return (q4_k_scales){scale_bytes(scales, neon_half(block->scale)),
+                         scale_bytes(minimums, neon_half(block->minimum))};
 }
 
 /* The eight factors of a block's sub-blocks; the products of minimums and sums are subtracted from `sums`. */
