@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/json.h"
 #include "text/template_run.h"
 
 /* ---- writing ---- */
@@ -180,78 +180,31 @@ bool ex_jinja_to_json(ex_jinja_run *run, const ex_jinja_call *call, ex_value *ou
 typedef struct json_reader {
     ex_jinja_run *run;
     const ex_jinja_text *text;
-    size_t at;
+    ex_json_cursor cursor; /* over the text's bytes */
 } json_reader;
 
 static bool fail_json(const json_reader *reader) {
-    return ex_jinja_fail(reader->run, "from_json: this is no JSON, at byte %zu of the text", reader->at);
-}
-
-static char peek(const json_reader *reader) {
-    return reader->at < reader->text->length ? reader->text->bytes[reader->at] : 0;
-}
-
-static void skip_space(json_reader *reader) {
-    while (peek(reader) == ' ' || peek(reader) == '\n' || peek(reader) == '\r' || peek(reader) == '\t') reader->at++;
-}
-
-static bool skip(json_reader *reader, char c) {
-    if (peek(reader) != c) return false;
-    reader->at++;
-    return true;
-}
-
-static bool skip_word(json_reader *reader, const char *word) {
-    size_t n = strlen(word);
-    if (reader->text->length - reader->at < n || memcmp(reader->text->bytes + reader->at, word, n) != 0) return false;
-    reader->at += n;
-    return true;
+    return ex_jinja_fail(reader->run, "from_json: this is no JSON, at byte %zu of the text", reader->cursor.at);
 }
 
 static bool read_value(json_reader *reader, ex_value *out);
 
-static bool read_unit(json_reader *reader, uint32_t *unit) {
-    *unit = 0;
-    for (int i = 0; i < 4; i++) {
-        static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-        const char *digit = peek(reader) ? strchr(digits, peek(reader)) : NULL;
-        if (!digit) return fail_json(reader);
-        *unit = *unit << 4 | (uint32_t)((digit - digits) & 15);
-        reader->at++;
-    }
-    return true;
-}
-
-static bool read_escape(json_reader *reader) {
-    static const char letters[] = "\"\\/nrtfb", values[] = "\"\\/\n\r\t\f\b";
-    bool trusted = ex_jinja_is_trusted(reader->text, reader->at);
-    char c = peek(reader);
-    const char *found = c ? strchr(letters, c) : NULL;
-    uint32_t unit = 0, low;
-    if (!found && c != 'u') return fail_json(reader);
-    reader->at++;
-    if (found) return ex_jinja_emit(reader->run, &values[found - letters], 1, trusted);
-    if (!read_unit(reader, &unit)) return false;
-    if (unit >= 0xD800 && unit < 0xDC00 && skip_word(reader, "\\u")) {
-        if (!read_unit(reader, &low)) return false;
-        if (low < 0xDC00 || low > 0xDFFF) return fail_json(reader);
-        unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-    }
-    if (unit >= 0xD800 && unit < 0xE000) unit = 0xFFFD;
-    return ex_jinja_emit_character(reader->run, unit, trusted);
-}
-
 static bool read_text(json_reader *reader, ex_value *out) {
-    size_t start = reader->run->length, plain;
+    size_t start = reader->run->length;
     for (;;) {
-        plain = reader->at;
-        while (reader->at < reader->text->length && (unsigned char)peek(reader) >= 0x20 && peek(reader) != '"' &&
-               peek(reader) != '\\')
-            reader->at++;
-        if (!ex_jinja_emit_part(reader->run, reader->text, plain, reader->at - plain)) return false;
-        if (skip(reader, '"')) return ex_jinja_cut_value(reader->run, start, out);
-        if (!skip(reader, '\\')) return fail_json(reader);
-        if (!read_escape(reader)) return false;
+        ex_json_piece piece = ex_json_next_piece(&reader->cursor);
+        bool ok = true;
+        switch (piece.kind) {
+        case EX_JSON_PLAIN:
+            ok = ex_jinja_emit_part(reader->run, reader->text, piece.first, piece.length);
+            break;
+        case EX_JSON_ESCAPED:
+            ok = ex_jinja_emit_character(reader->run, piece.codepoint, ex_jinja_is_trusted(reader->text, piece.first));
+            break;
+        case EX_JSON_END: return ex_jinja_cut_value(reader->run, start, out);
+        case EX_JSON_FAULT: return fail_json(reader);
+        }
+        if (!ok) return false;
     }
 }
 
@@ -259,65 +212,49 @@ static bool read_list(json_reader *reader, ex_value *out) {
     ex_jinja_list *list = ex_jinja_make_list(reader->run, EX_JINJA_FORM_LIST, 0);
     if (!list) return false;
     *out = ex_jinja_list_value(list);
-    skip_space(reader);
-    if (skip(reader, ']')) return true;
+    ex_json_skip_space(&reader->cursor);
+    if (ex_json_skip(&reader->cursor, ']')) return true;
     do {
         ex_value item;
         if (!read_value(reader, &item) || !ex_jinja_append(reader->run, list, item)) return false;
-        skip_space(reader);
-    } while (skip(reader, ','));
-    return skip(reader, ']') || fail_json(reader);
+        ex_json_skip_space(&reader->cursor);
+    } while (ex_json_skip(&reader->cursor, ','));
+    return ex_json_skip(&reader->cursor, ']') || fail_json(reader);
 }
 
 static bool read_map(json_reader *reader, ex_value *out) {
     ex_jinja_map *map = ex_jinja_map_new(&reader->run->arena);
     if (!map) return ex_jinja_fail_memory(reader->run);
     *out = (ex_value){.kind = EX_JINJA_MAP, .as.map = map};
-    skip_space(reader);
-    if (skip(reader, '}')) return true;
+    ex_json_skip_space(&reader->cursor);
+    if (ex_json_skip(&reader->cursor, '}')) return true;
     do {
         ex_value key, value;
-        skip_space(reader);
-        if (!skip(reader, '"')) return fail_json(reader);
+        ex_json_skip_space(&reader->cursor);
+        if (!ex_json_skip(&reader->cursor, '"')) return fail_json(reader);
         if (!read_text(reader, &key)) return false;
-        skip_space(reader);
-        if (!skip(reader, ':')) return fail_json(reader);
+        ex_json_skip_space(&reader->cursor);
+        if (!ex_json_skip(&reader->cursor, ':')) return fail_json(reader);
         if (!read_value(reader, &value)) return false;
         if (!ex_jinja_map_set(map, key, value)) return ex_jinja_fail_memory(reader->run);
-        skip_space(reader);
-    } while (skip(reader, ','));
-    return skip(reader, '}') || fail_json(reader);
-}
-
-static bool skip_digits(json_reader *reader) {
-    size_t first = reader->at;
-    while (peek(reader) >= '0' && peek(reader) <= '9') reader->at++;
-    return reader->at > first;
+        ex_json_skip_space(&reader->cursor);
+    } while (ex_json_skip(&reader->cursor, ','));
+    return ex_json_skip(&reader->cursor, '}') || fail_json(reader);
 }
 
 static bool read_number(json_reader *reader, ex_value *out) {
-    const char *bytes = reader->text->bytes + reader->at;
-    size_t first = reader->at;
-    bool is_integer = true;
-    skip(reader, '-');
-    size_t digits = reader->at;
-    bool ok = skip_digits(reader) && (reader->text->bytes[digits] != '0' || reader->at == digits + 1);
-    if (ok && skip(reader, '.')) {
-        is_integer = false;
-        ok = skip_digits(reader);
-    }
-    if (ok && (skip(reader, 'e') || skip(reader, 'E'))) {
-        is_integer = false;
-        if (!skip(reader, '+')) skip(reader, '-');
-        ok = skip_digits(reader);
-    }
-    if (!ok) return fail_json(reader);
+    size_t first = reader->cursor.at;
+    bool is_integer, ok;
+    if (!ex_json_skip_number(&reader->cursor, &is_integer)) return fail_json(reader);
+    const char *bytes = reader->cursor.text + first;
+    size_t length = reader->cursor.at - first;
     *out = ex_jinja_integer(0);
-    if (is_integer) ok = ex_jinja_read_integer(bytes, reader->at - first, 10, &out->as.integer);
-    else ok = ex_jinja_read_number(bytes, reader->at - first, &out->as.number), out->kind = EX_JINJA_NUMBER;
+    if (is_integer) ok = ex_jinja_read_integer(bytes, length, 10, &out->as.integer);
+    else ok = ex_jinja_read_number(bytes, length, &out->as.number), out->kind = EX_JINJA_NUMBER;
     return ok || ex_jinja_fail(reader->run, "from_json: a number is too large, at byte %zu of the text", first);
 }
 
+/* The last three as Python reads them. */
 static bool read_word(json_reader *reader, ex_value *out) {
     static const struct {
         const char *word;
@@ -331,7 +268,7 @@ static bool read_word(json_reader *reader, ex_value *out) {
         {"-Infinity", {.kind = EX_JINJA_NUMBER, .as.number = -INFINITY}},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!skip_word(reader, words[i].word)) continue;
+        if (!ex_json_skip_word(&reader->cursor, words[i].word)) continue;
         *out = words[i].value;
         return true;
     }
@@ -341,19 +278,25 @@ static bool read_word(json_reader *reader, ex_value *out) {
 static bool read_value(json_reader *reader, ex_value *out) {
     bool ok;
     if (!ex_jinja_enter(reader->run)) return false;
-    skip_space(reader);
-    if (skip(reader, '"')) ok = read_text(reader, out);
-    else if (skip(reader, '[')) ok = read_list(reader, out);
-    else if (skip(reader, '{')) ok = read_map(reader, out);
+    ex_json_skip_space(&reader->cursor);
+    if (ex_json_skip(&reader->cursor, '"')) ok = read_text(reader, out);
+    else if (ex_json_skip(&reader->cursor, '[')) ok = read_list(reader, out);
+    else if (ex_json_skip(&reader->cursor, '{')) ok = read_map(reader, out);
     else ok = read_word(reader, out);
     reader->run->depth--;
     return ok;
 }
 
+bool ex_jinja_read_json(ex_jinja_run *run, const ex_jinja_text *text, size_t *at, ex_value *out) {
+    json_reader reader = {.run = run, .text = text, .cursor = {text->bytes, text->length, 0}};
+    bool ok = ex_jinja_charge(run, text->length) && read_value(&reader, out);
+    if (ok) ex_json_skip_space(&reader.cursor);
+    *at = reader.cursor.at;
+    return ok && (*at == text->length || fail_json(&reader));
+}
+
 bool ex_jinja_from_json(ex_jinja_run *run, const ex_jinja_call *call, ex_value *out) {
+    size_t at;
     if (call->subject.kind != EX_JINJA_TEXT) return ex_jinja_fail_type(run, "from_json needs a text", call->subject);
-    json_reader reader = {.run = run, .text = call->subject.as.text};
-    if (!ex_jinja_charge(run, reader.text->length) || !read_value(&reader, out)) return false;
-    skip_space(&reader);
-    return reader.at == reader.text->length || fail_json(&reader);
+    return ex_jinja_read_json(run, call->subject.as.text, &at, out);
 }
