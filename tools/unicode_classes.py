@@ -3,7 +3,7 @@
 
 usage: tools/unicode_classes.py [FOLDER] > src/text/unicode_classes.c
 
-FOLDER holds UnicodeData.txt and PropList.txt (Debian package unicode-data: /usr/share/unicode).
+FOLDER holds UnicodeData.txt, PropList.txt and Scripts.txt (Debian package unicode-data: /usr/share/unicode).
 Every code point gets one of a few classes, the coarsest that the pre-tokenisers' regular expressions can
 tell apart. The order of CLASSES is the order of ex_unicode_class in unicode_classes.h.
 """
@@ -11,13 +11,13 @@ import re
 import sys
 
 CODEPOINTS = 0x110000
-CLASSES = ["other", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S", "space"]
+CLASSES = ["other", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Nd", "Nl", "No", "P", "S", "space"]
 
 
 def class_of_category(category):
-    if category[0] == "L":
+    if category[0] in "LN":
         return CLASSES.index(category)
-    return CLASSES.index(category[0]) if category[0] in "MNPS" else 0
+    return CLASSES.index(category[0]) if category[0] in "MPS" else 0
 
 
 def read_categories(path):
@@ -35,15 +35,29 @@ def read_categories(path):
     return classes
 
 
+def read_ranges(path, value):
+    """The ranges of a property file whose lines have this value, in order."""
+    for line in open(path, encoding="utf-8"):
+        match = re.match(rf"([0-9A-F]+)(?:\.\.([0-9A-F]+))?\s*; {value}\b", line)
+        if match:
+            yield int(match[1], 16), int(match[2] or match[1], 16)
+
+
 def mark_white_space(classes, path):
     """White space is a property of its own; it takes characters of the categories Z and Cc only."""
-    for line in open(path, encoding="utf-8"):
-        match = re.match(r"([0-9A-F]+)(?:\.\.([0-9A-F]+))?\s*; White_Space\b", line)
-        if match:
-            first, last = int(match[1], 16), int(match[2] or match[1], 16)
-            for c in range(first, last + 1):
-                assert classes[c] == 0, hex(c)
-                classes[c] = CLASSES.index("space")
+    for first, last in read_ranges(path, "White_Space"):
+        for c in range(first, last + 1):
+            assert classes[c] == 0, hex(c)
+            classes[c] = CLASSES.index("space")
+
+
+def join_neighbours(ranges):
+    joined = []
+    for first, last in ranges:
+        if joined and joined[-1][1] + 1 == first:
+            first = joined.pop()[0]
+        joined.append((first, last))
+    return joined
 
 
 def pack(classes):
@@ -81,7 +95,9 @@ def main():
           f"{version}: do not edit. */")
     print('#include "text/unicode_classes.h"\n')
     print(table("uint16_t", "ex_unicode_blocks", index))
-    print(table("uint8_t", "ex_unicode_classes", [byte for block in blocks for byte in block]), end="")
+    print(table("uint8_t", "ex_unicode_classes", [byte for block in blocks for byte in block]))
+    han = [f"{{0x{first:X}, 0x{last:X}}}" for first, last in join_neighbours(read_ranges(f"{folder}/Scripts.txt", "Han"))]
+    print(table("ex_range", "ex_unicode_han", han), end="")
 
 
 main()

@@ -1,9 +1,9 @@
-/* pretokenise.c - the two scanners behind pretokenise.h. Linear in the text: a character is looked at again only when
- * the match that it was read for ended before it, and then belongs to the next one. */
+/* pretokenise.c - the scanners behind pretokenise.h. Linear in the text: a character is looked at again only when the
+ * match that it was read for ended before it, and then belongs to the next one. What a rule must know of a run that
+ * becomes many pieces is measured once and remembered. */
 #include "text/pretokenise.h"
 
 #include "base/utf8.h"
-#include "text/unicode_classes.h"
 
 #include <string.h>
 
@@ -15,7 +15,14 @@ typedef struct character {
 typedef struct match {
     const char *end;
     bool found; /* if not, nothing matches from here up to `end` */
+    bool cut;   /* … but a piece begins here */
 } match;
+
+typedef struct memory { /* of one rule on one piece */
+    const char *end; /* of the run that was measured last; NULL: none yet */
+    size_t n_left;   /* groups: its characters from where the scan is */
+    bool never;      /* groups: nothing of it matches */
+} memory;
 
 static bool read_character(const char *at, const char *last, character *out) {
     size_t n = ex_utf8_decode(at, (size_t)(last - at), &out->codepoint);
@@ -59,17 +66,79 @@ static size_t count_characters(const char *at, const char *end) {
     return n;
 }
 
-static match match_run(const ex_split_rule *rule, const char *at, const char *last) {
+static const char *skip_literal(const char *literal, const char *at, const char *last) {
+    size_t length = literal ? strlen(literal) : 0;
+    if ((size_t)(last - at) < length || memcmp(at, literal ? literal : "", length) != 0) return NULL;
+    return at + length;
+}
+
+/* The run with its prefix and suffix. Neither has characters of the set, so there is nothing to give back. */
+static match match_framed(const ex_split_rule *rule, const char *at, const char *last) {
+    const char *first = skip_literal(rule->prefix, at, last);
+    if (!first) return (match){.end = at + 1};
+    const char *end = run_end(&rule->set, first, last, rule->at_most);
+    const char *after = end > first ? skip_literal(rule->suffix, end, last) : NULL;
+    return after ? (match){.end = after, .found = true} : (match){.end = first};
+}
+
+static match match_run(const ex_split_rule *rule, const char *at, const char *last, memory *known) {
+    (void)known;
     character c;
     read_character(at, last, &c);
+    if (rule->prefix) return c.codepoint == (unsigned char)*rule->prefix ? match_framed(rule, at, last)
+                                                                        : (match){.end = c.end};
     const char *first = at;
     if (!in_set(&rule->set, &c)) {
         first = c.end;
-        if (!is_lead(rule->lead, &c) || run_end(&rule->set, first, last, 1) == first) return (match){c.end, false};
+        if (!is_lead(rule->lead, &c) || run_end(&rule->set, first, last, 1) == first) return (match){.end = c.end};
     }
     const char *end = run_end(&rule->set, first, last, rule->at_most);
-    if (rule->at_least > 1 && count_characters(first, end) < rule->at_least) return (match){end, false};
-    return (match){end, !rule->at_end || end == last};
+    if (rule->at_least > 1 && count_characters(first, end) < rule->at_least) return (match){.end = end};
+    return (match){.end = end, .found = !rule->at_end || end == last};
+}
+
+/* ---- literals ---- */
+
+static match match_literals(const ex_split_rule *rule, const char *at, const char *last, memory *known) {
+    (void)known;
+    for (const char *const *literal = rule->literals; *literal; literal++) {
+        const char *end = skip_literal(*literal, at, last);
+        if (end) return (match){.end = end, .found = true};
+    }
+    character c;
+    read_character(at, last, &c);
+    return (match){.end = c.end};
+}
+
+/* ---- groups of three ---- */
+
+/* \w as Oniguruma has it: alphabetic characters, marks, decimal digits, connecting punctuation. */
+static bool is_word_character(const character *c) {
+    static const ex_range connectors[] = {
+        {'_', '_'}, {0x203F, 0x2040}, {0x2054, 0x2054}, {0xFE33, 0xFE34}, {0xFE4D, 0xFE4F}, {0xFF3F, 0xFF3F}};
+    const ex_character_set set = {.classes = EX_CLASS_L | EX_CLASS_M | EX_CLASS_ND | EX_CLASS_NL,
+                                  .ranges = connectors, .n_ranges = sizeof connectors / sizeof *connectors};
+    return in_set(&set, c);
+}
+
+static void measure_groups(const ex_split_rule *rule, const char *at, const char *last, memory *known) {
+    known->end = run_end(&rule->set, at, last, 0);
+    known->n_left = count_characters(at, known->end);
+    character c;
+    known->never = rule->at_boundary && read_character(known->end, last, &c) && is_word_character(&c);
+}
+
+static match match_groups(const ex_split_rule *rule, const char *at, const char *last, memory *known) {
+    character c;
+    read_character(at, last, &c);
+    if (!known->end || at >= known->end) {
+        if (!in_set(&rule->set, &c)) return (match){.end = c.end};
+        measure_groups(rule, at, last, known);
+    }
+    if (known->never) return (match){.end = known->end};
+    size_t first = known->n_left % 3, n = first ? first : 3;
+    known->n_left -= n;
+    return (match){run_end(&rule->set, at, last, n), .found = !rule->cuts, .cut = rule->cuts && first == 0};
 }
 
 /* ---- words ---- */
@@ -115,14 +184,18 @@ typedef struct cased_word {
     const char *end;        /* of the lower run that follows; equal to upper_end when there is none */
 } cased_word;
 
-static cased_word read_cased_word(const char *at, const char *last) {
+static bool read_cased(const ex_word_rule *rule, const char *at, const char *last, uint32_t classes, character *c) {
+    return read_character(at, last, c) && (c->class & classes) && !in_set(&rule->apart, c);
+}
+
+static cased_word read_cased_word(const ex_word_rule *rule, const char *at, const char *last) {
     cased_word word = {at, NULL, at};
     character c;
-    while (read_character(word.upper_end, last, &c) && (c.class & CASE_UPPER)) {
+    while (read_cased(rule, word.upper_end, last, CASE_UPPER, &c)) {
         word.upper_end = c.end;
         if (c.class & CASE_BOTH) word.after_both = c.end;
     }
-    word.end = run_end(&(ex_character_set){.classes = CASE_LOWER}, word.upper_end, last, 0);
+    for (word.end = word.upper_end; read_cased(rule, word.end, last, CASE_LOWER, &c);) word.end = c.end;
     return word;
 }
 
@@ -130,25 +203,39 @@ static const char *lower_ending(const cased_word *word) {
     return word->end > word->upper_end ? word->end : word->after_both;
 }
 
-static const char *cased_word_end(const char *at, const char *last, const character *c, bool before) {
+static const char *cased_word_end(const ex_word_rule *rule, const char *at, const char *last, const character *c) {
+    bool before = in_set(&rule->before, c);
     const char *first = before ? c->end : at;
-    cased_word word = read_cased_word(first, last);
+    cased_word word = read_cased_word(rule, first, last);
     const char *end = lower_ending(&word);
     if (end) return end;
     if (before && c->class == EX_CLASS_M) return c->end; /* not what precedes a word, but one by itself */
     return word.upper_end > first ? word.upper_end : at;
 }
 
+/* \p{L}\p{M}* over and over, with a space or none in between */
+static const char *phrase_end(const char *at, const char *last) {
+    const ex_character_set marks = {.classes = EX_CLASS_M};
+    const char *end = at;
+    character c;
+    while (read_character(end > at && end < last && *end == ' ' ? end + 1 : end, last, &c) && (c.class & EX_CLASS_L))
+        end = run_end(&marks, c.end, last, 0);
+    return end;
+}
+
+static const char *letters_end(const ex_word_rule *rule, const char *at, const char *last) {
+    return rule->phrase ? phrase_end(at, last) : run_end(&rule->letters, at, last, 0);
+}
+
 static const char *plain_word_end(const ex_word_rule *rule, const char *at, const char *last, const character *c) {
-    if (in_set(&rule->letters, c)) return run_end(&rule->letters, c->end, last, 0);
-    if (!in_set(&rule->before, c)) return at;
-    const char *end = run_end(&rule->letters, c->end, last, 0);
+    const char *end = letters_end(rule, at, last);
+    if (end > at || !in_set(&rule->before, c)) return end;
+    end = letters_end(rule, c->end, last);
     return end > c->end ? end : at;
 }
 
 static const char *word_end(const ex_word_rule *rule, const char *at, const char *last, const character *c) {
-    const char *end = rule->cased ? cased_word_end(at, last, c, in_set(&rule->before, c))
-                                  : plain_word_end(rule, at, last, c);
+    const char *end = rule->cased ? cased_word_end(rule, at, last, c) : plain_word_end(rule, at, last, c);
     if (end == at || rule->contraction != EX_CONTRACTION_SUFFIX) return end;
     return contraction_end(end, last, true);
 }
@@ -166,12 +253,26 @@ static const char *symbols_end(const ex_word_rule *rule, const char *at, const c
     const char *first = c->codepoint == ' ' ? c->end : at;
     const char *end = run_end(&rule->symbols, first, last, 0);
     if (end == first) return at;
-    while (end < last && *end && strchr(rule->symbol_tail, *end)) end++;
+    for (const char *limit = rule->one_in_tail && end < last ? end + 1 : last; end < limit; end++)
+        if (!*end || !strchr(rule->symbol_tail, *end)) break;
     return end;
 }
 
+/* The longest of 512, 256 … 1 characters that [at, end) has; the last one is left to what follows it. */
+static const char *doubling_end(const char *at, const char *end, const char *last) {
+    enum { LONGEST = 512 };
+    const char *after[LONGEST + 1]; /* so many characters */
+    size_t n = 0, length = 1;
+    after[0] = at;
+    for (character c; n < LONGEST && after[n] < end && read_character(after[n], last, &c); n++) after[n + 1] = c.end;
+    if (after[n] == end && end < last) n--;
+    while (2 * length <= n) length *= 2;
+    return after[length];
+}
+
 /* A run of white space leaves its last character to what follows it, unless that is all there is. */
-static const char *white_space_end(const ex_word_rule *rule, const char *at, const char *last) {
+static const char *white_space_end(const ex_word_rule *rule, const char *at, const char *last, memory *known) {
+    if (known->end && at < known->end) return doubling_end(at, known->end, last);
     const char *end = at, *final = at, *after_newline = NULL;
     character c;
     while (read_character(end, last, &c) && c.class == EX_CLASS_SPACE) {
@@ -180,22 +281,26 @@ static const char *white_space_end(const ex_word_rule *rule, const char *at, con
         if (c.codepoint == '\r' || c.codepoint == '\n') after_newline = end;
     }
     if (rule->newlines && after_newline) return after_newline;
+    if (rule->doubling && end > at) {
+        known->end = end;
+        return doubling_end(at, end, last);
+    }
     return end == last || final == at ? end : final;
 }
 
-static match match_words(const ex_word_rule *rule, const char *at, const char *last) {
+static match match_words(const ex_split_rule *split_rule, const char *at, const char *last, memory *known) {
+    const ex_word_rule *rule = split_rule->words;
     character c;
     read_character(at, last, &c);
-    const char *end = at;
-    if (rule->contraction == EX_CONTRACTION_LOWER || rule->contraction == EX_CONTRACTION_ANY_CASE)
+    const char *end = run_end(&rule->apart, at, last, 0);
+    if (end == at && (rule->contraction == EX_CONTRACTION_LOWER || rule->contraction == EX_CONTRACTION_ANY_CASE))
         end = contraction_end(at, last, rule->contraction == EX_CONTRACTION_ANY_CASE);
     if (end == at && rule->punctuated_word) end = punctuated_word_end(at, last, &c);
     if (end == at) end = word_end(rule, at, last, &c);
     if (end == at) end = number_end(rule, at, last, &c);
     if (end == at) end = symbols_end(rule, at, last, &c);
-    if (end == at) end = white_space_end(rule, at, last);
-    if (end == at) return (match){c.end, false};
-    return (match){end, true};
+    if (end == at) end = white_space_end(rule, at, last, known);
+    return end == at ? (match){.end = c.end} : (match){.end = end, .found = true};
 }
 
 /* ---- pieces ---- */
@@ -207,20 +312,28 @@ typedef struct scan {
     ex_error *error;
 } scan;
 
+typedef match (*matcher)(const ex_split_rule *rule, const char *at, const char *last, memory *known);
+
+static const matcher matchers[] = {
+    [EX_SPLIT_RUN] = match_run,
+    [EX_SPLIT_WORDS] = match_words,
+    [EX_SPLIT_LITERALS] = match_literals,
+    [EX_SPLIT_GROUPS] = match_groups,
+};
+
 /* Calls itself once for each further rule: at most EX_MAX_SPLIT_RULES deep. */
 static ex_code split(const scan *s, size_t depth, const char *at, const char *last) {
     if (at == last) return EX_OK;
     const ex_split_rule *rule = depth < EX_MAX_SPLIT_RULES ? s->pretokeniser->rules[depth] : NULL;
     if (!rule) return s->sink(s->context, at, (size_t)(last - at), s->error);
     const char *gap = at;
+    memory known = {0};
     while (at < last) {
-        match m = rule->words ? match_words(rule->words, at, last) : match_run(rule, at, last);
-        if (m.found) {
-            ex_code code = split(s, depth + 1, gap, at);
-            if (code == EX_OK) code = split(s, depth + 1, at, m.end);
-            if (code != EX_OK) return code;
-            gap = m.end;
-        }
+        match m = matchers[rule->kind](rule, at, last, &known);
+        ex_code code = m.found || m.cut ? split(s, depth + 1, gap, at) : EX_OK;
+        if (code == EX_OK && m.found) code = split(s, depth + 1, at, m.end);
+        if (code != EX_OK) return code;
+        if (m.found || m.cut) gap = m.found ? m.end : at;
         at = m.end;
     }
     return split(s, depth + 1, gap, last);

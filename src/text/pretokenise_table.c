@@ -1,10 +1,6 @@
 /* pretokenise_table.c - which pre-tokeniser a value of tokenizer.ggml.pre stands for: rules as rows of data.
- * Beside each rule stands the regular expression that it stands for; tests/test_tokenizer.c compares the two. */
+ * Beside each rule stands the regular expression that it stands for; tests/test_pretokenise.c compares the two. */
 #include "text/pretokenise.h"
-
-#include "text/unicode_classes.h"
-
-#include <string.h>
 
 #include "base/text.h"
 
@@ -19,6 +15,9 @@ static const ex_range ascii_symbols[] = { /* $ + < = > ^ ` | ~ */
 static const ex_range ascii_symbols_no_grave[] = {
     {'$', '$'}, {'+', '+'}, {'<', '>'}, {'^', '^'}, {'|', '|'}, {'~', '~'},
 };
+static const ex_range line_feed[] = {{'\n', '\n'}};
+static const ex_range ascii_punctuation[] = {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}};
+static const ex_range a_to_i[] = {{'A', 'I'}};
 static const ex_range han_kana[] = {{0x3040, 0x30FF}, {0x4E00, 0x9FA5}};
 static const ex_range hangul[] = {{0x3131, 0x318E}, {0xAC00, 0xD7A3}};
 static const ex_range bopomofo[] = {{0x3105, 0x312F}};
@@ -29,6 +28,10 @@ static const ex_range cjk_punctuation[] = {
 static const ex_range phrase_ends[] = {
     {'!', '!'}, {'(', ')'}, {',', ','}, {'.', '.'}, {'?', '?'}, {'|', '|'}, {0x60C, 0x60C}, {0x6D4, 0x6D4},
     {0x964, 0x964}, {0x2026, 0x2026}, {0x3001, 0x3002}, {0xFF0C, 0xFF0C},
+};
+static const ex_range afmoe_scripts[] = { /* that write without spaces */
+    {0xE40, 0xEFF}, {0x1000, 0x109F}, {0x1100, 0x11FF}, {0x1780, 0x17FF}, {0x2F00, 0x2FDF}, {0x3040, 0x30FF},
+    {0x3400, 0x4DBF}, {0x4E00, 0xFAFF}, {0xFF65, 0xFF9F},
 };
 static const ex_range deepseek_cjk[] = {{0x800, 0x9FA5}, {0xAC00, 0xD7FF}};
 static const ex_range deepseek_punctuation[] = {
@@ -125,6 +128,30 @@ static const ex_word_rule tekken_words = {
     .newlines = true,
 };
 
+/* llama3 with \s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|…|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} for \s+(?!\S)|\s+ */
+static const ex_word_rule jais2_words = {
+    .contraction = EX_CONTRACTION_ANY_CASE,
+    .before = BEFORE_WORD,
+    .letters = {.classes = EX_CLASS_L},
+    .number_length = 3,
+    .symbols = SYMBOLS,
+    .symbol_tail = "\r\n",
+    .newlines = true,
+    .doubling = true,
+};
+
+/* qwen2 with [^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+ and ' ?[^\s\p{L}\p{N}]+[\r\n/]?' */
+static const ex_word_rule exaone_moe_words = {
+    .contraction = EX_CONTRACTION_ANY_CASE,
+    .before = BEFORE_WORD,
+    .phrase = true,
+    .number_length = 1,
+    .symbols = SYMBOLS,
+    .symbol_tail = "\r\n/",
+    .one_in_tail = true,
+    .newlines = true,
+};
+
 /* tekken with \p{N}{1,3} and (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word */
 static const ex_word_rule gpt4o_words = {
     .contraction = EX_CONTRACTION_SUFFIX,
@@ -147,6 +174,18 @@ static const ex_word_rule youtu_words = {
     .newlines = true,
 };
 
+/* [\p{Han}]+, then gpt-4o with [U&&[^\p{Han}]], [V&&[^\p{Han}]] and ' ?[^\s\p{L}\p{N}]+[\r\n]*' */
+static const ex_word_rule kimi_words = {
+    .apart = {.ranges = ex_unicode_han, .n_ranges = EX_HAN_RANGES},
+    .contraction = EX_CONTRACTION_SUFFIX,
+    .before = BEFORE_WORD,
+    .cased = true,
+    .number_length = 3,
+    .symbols = SYMBOLS,
+    .symbol_tail = "\r\n",
+    .newlines = true,
+};
+
 /* [ASCII punctuation][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
 static const ex_word_rule deepseek3_words = {
     .punctuated_word = true,
@@ -159,15 +198,18 @@ static const ex_word_rule deepseek3_words = {
 
 /* ---- rules ---- */
 
-static const ex_split_rule split_gpt2 = {.words = &gpt2_words};
-static const ex_split_rule split_llama3 = {.words = &llama3_words};
-static const ex_split_rule split_qwen2 = {.words = &qwen2_words};
-static const ex_split_rule split_qwen35 = {.words = &qwen35_words};
-static const ex_split_rule split_seed = {.words = &seed_words};
-static const ex_split_rule split_tekken = {.words = &tekken_words};
-static const ex_split_rule split_gpt4o = {.words = &gpt4o_words};
-static const ex_split_rule split_youtu = {.words = &youtu_words};
-static const ex_split_rule split_deepseek3 = {.words = &deepseek3_words};
+static const ex_split_rule split_gpt2 = {EX_SPLIT_WORDS, .words = &gpt2_words};
+static const ex_split_rule split_llama3 = {EX_SPLIT_WORDS, .words = &llama3_words};
+static const ex_split_rule split_qwen2 = {EX_SPLIT_WORDS, .words = &qwen2_words};
+static const ex_split_rule split_qwen35 = {EX_SPLIT_WORDS, .words = &qwen35_words};
+static const ex_split_rule split_seed = {EX_SPLIT_WORDS, .words = &seed_words};
+static const ex_split_rule split_tekken = {EX_SPLIT_WORDS, .words = &tekken_words};
+static const ex_split_rule split_gpt4o = {EX_SPLIT_WORDS, .words = &gpt4o_words};
+static const ex_split_rule split_youtu = {EX_SPLIT_WORDS, .words = &youtu_words};
+static const ex_split_rule split_jais2 = {EX_SPLIT_WORDS, .words = &jais2_words};
+static const ex_split_rule split_exaone_moe = {EX_SPLIT_WORDS, .words = &exaone_moe_words};
+static const ex_split_rule split_kimi = {EX_SPLIT_WORDS, .words = &kimi_words};
+static const ex_split_rule split_deepseek3 = {EX_SPLIT_WORDS, .words = &deepseek3_words};
 
 static const ex_split_rule each_number = {.set = {.classes = EX_CLASS_N}, .at_most = 1};           /* \p{N} */
 static const ex_split_rule numbers_by_three = {.set = {.classes = EX_CLASS_N}, .at_most = 3};      /* \p{N}{1,3} */
@@ -175,6 +217,22 @@ static const ex_split_rule numbers = {.set = {.classes = EX_CLASS_N}};          
 static const ex_split_rule three_digits = {.set = {RANGES(ascii_digits)}, .at_least = 3, .at_most = 3}; /* [0-9]{3} */
 static const ex_split_rule each_newline = {.set = {RANGES(newlines)}, .at_most = 1};               /* [\r\n] */
 static const ex_split_rule final_space = {.set = {.classes = EX_CLASS_SPACE}, .at_end = true};     /* \s+$ */
+
+static const ex_split_rule line_feeds = {.set = {RANGES(line_feed)}};                              /* [^\n]+|[\n]+ */
+
+/* \d{1,3}(?=(?:\d{3})*\b) */
+static const ex_split_rule aya_digits = {EX_SPLIT_GROUPS, .set = {.classes = EX_CLASS_ND}, .at_boundary = true};
+/* \p{Nd}{1,3}(?=(?:\p{Nd}{3})*(?!\p{Nd})) */
+static const ex_split_rule afmoe_digits = {EX_SPLIT_GROUPS, .set = {.classes = EX_CLASS_ND}};
+/* (?=(\d{3})+(?!\d)), which matches nothing but a place */
+static const ex_split_rule thousands = {EX_SPLIT_GROUPS, .set = {.classes = EX_CLASS_ND}, .cuts = true};
+
+/* <sentinel:[0-9]+>, (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z, ([\t\n]|    |  ), [\p{P}!-/:-@\[-`{-~] */
+static const ex_split_rule sentinel = {.prefix = "<sentinel:", .set = {RANGES(ascii_digits)}, .suffix = ">"};
+static const ex_split_rule image = {.prefix = "IMGIMG", .set = {RANGES(a_to_i)}, .at_most = 4, .suffix = "Z"};
+static const char *const indents[] = {"\t", "\n", "    ", "  ", NULL};
+static const ex_split_rule indent = {EX_SPLIT_LITERALS, .literals = indents};
+static const ex_split_rule each_mark = {.set = {.classes = EX_CLASS_P, RANGES(ascii_punctuation)}, .at_most = 1};
 
 /* [\p{P}\$\+<=>\^~\|`]+ */
 static const ex_split_rule falcon_punctuation = {.set = {.classes = EX_CLASS_P, RANGES(ascii_symbols)}};
@@ -196,6 +254,8 @@ static const ex_split_rule hangul_run = {.set = {RANGES(hangul)}};
 static const ex_split_rule cjk_punctuation_run = {.set = {RANGES(cjk_punctuation)}};
 static const ex_split_rule bopomofo_run = {.set = {RANGES(bopomofo)}};
 static const ex_split_rule han_kana_run = {.set = {RANGES(han_kana)}};
+/* [一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+ */
+static const ex_split_rule afmoe_run = {.set = {RANGES(afmoe_scripts)}};
 
 /* ---- pre-tokenisers ---- */
 
@@ -215,6 +275,14 @@ static const ex_pretokeniser deepseek_coder = {{&each_newline, &coder_word, &cod
 static const ex_pretokeniser deepseek3 = {{&numbers_by_three, &han_kana_run, &split_deepseek3}};
 static const ex_pretokeniser youtu = {
     {&hangul_run, &cjk_punctuation_run, &bopomofo_run, &han_kana_run, &split_youtu}};
+static const ex_pretokeniser jais2 = {{&split_jais2}};
+static const ex_pretokeniser exaone_moe = {{&split_exaone_moe}};
+static const ex_pretokeniser kimi = {{&split_kimi}};
+static const ex_pretokeniser tiny_aya = {{&aya_digits, &split_gpt4o}};
+static const ex_pretokeniser afmoe = {{&afmoe_digits, &afmoe_run, &split_deepseek3}};
+static const ex_pretokeniser superbpe = {{&numbers, &thousands}};
+static const ex_pretokeniser chameleon = {{&sentinel, &image, &indent, &each_number, &each_mark, &split_gpt2}};
+static const ex_pretokeniser gemma4 = {{&line_feeds}};
 static const ex_pretokeniser poro = {{&poro_phrase}};
 static const ex_pretokeniser viking = {{&poro_phrase, &each_number}};
 
@@ -222,6 +290,8 @@ static const ex_pretokeniser viking = {{&poro_phrase, &each_number}};
 
 enum { LLAMA3_FLAGS = EX_PRE_WHOLE_WORDS | EX_PRE_ADD_BEGINNING };
 
+/* EX_PRE_NFC stands where the tokenizers of the models have that normaliser: those of Qwen, GPT-NeoX (olmo, mpt,
+ * modern-bert) and Cohere. */
 static const ex_pretokeniser_name names[] = {
     {"default", &fallback, 0},
     /* llama3 */
@@ -229,29 +299,33 @@ static const ex_pretokeniser_name names[] = {
     {"laguna", &llama3, LLAMA3_FLAGS}, {"falcon3", &llama3, LLAMA3_FLAGS}, {"falcon-h1", &llama3, LLAMA3_FLAGS},
     {"pixtral", &llama3, LLAMA3_FLAGS}, {"midm-2.0", &llama3, LLAMA3_FLAGS}, {"lfm2", &llama3, LLAMA3_FLAGS},
     {"jina-v5-nano", &llama3, LLAMA3_FLAGS}, {"dbrx", &llama3, 0}, {"smaug-bpe", &llama3, 0}, {"glm4", &llama3, 0},
-    {"chatglm-bpe", &llama3, 0},
+    {"chatglm-bpe", &llama3, 0}, {"jais-2", &jais2, 0},
     /* qwen2 */
-    {"qwen2", &qwen2, 0}, {"deepseek-r1-qwen", &qwen2, 0}, {"stablelm2", &qwen2, 0}, {"kormo", &qwen2, 0},
-    {"openpangu", &qwen2, 0}, {"f2llmv2", &qwen2, 0}, {"megrez", &qwen2, 0}, {"hunyuan", &qwen2, 0},
-    {"solar-open", &qwen2, 0}, {"grok-2", &qwen2, 0}, {"bailingmoe", &qwen2, 0}, {"bailingmoe2", &qwen2, 0},
-    {"llada-moe", &qwen2, 0}, {"qwen35", &qwen35, 0}, {"seed-coder", &seed, 0},
+    {"qwen2", &qwen2, EX_PRE_NFC}, {"deepseek-r1-qwen", &qwen2, EX_PRE_NFC}, {"f2llmv2", &qwen2, EX_PRE_NFC},
+    {"stablelm2", &qwen2, 0}, {"kormo", &qwen2, 0}, {"openpangu", &qwen2, 0}, {"megrez", &qwen2, 0},
+    {"hunyuan", &qwen2, 0}, {"solar-open", &qwen2, 0}, {"grok-2", &qwen2, 0}, {"bailingmoe", &qwen2, 0},
+    {"bailingmoe2", &qwen2, 0}, {"llada-moe", &qwen2, 0}, {"qwen35", &qwen35, EX_PRE_NFC}, {"seed-coder", &seed, 0},
+    {"exaone-moe", &exaone_moe, 0},
     /* gpt-2 */
     {"gpt-2", &gpt2, 0}, {"phi-2", &gpt2, 0}, {"jina-es", &gpt2, 0}, {"jina-de", &gpt2, 0}, {"jina-v1-en", &gpt2, 0},
     {"jina-v2-es", &gpt2, 0}, {"jina-v2-de", &gpt2, 0}, {"jina-v2-code", &gpt2, 0}, {"roberta-bpe", &gpt2, 0},
-    {"gigachat", &gpt2, 0}, {"a.x-4.0", &gpt2, 0}, {"mellum", &gpt2, 0}, {"modern-bert", &gpt2, 0},
-    {"exaone4", &gpt2, 0}, {"mpt", &gpt2, 0}, {"olmo", &gpt2, 0}, {"jais", &gpt2, 0}, {"trillion", &gpt2, 0},
-    {"granite-docling", &gpt2, 0},
+    {"gigachat", &gpt2, 0}, {"a.x-4.0", &gpt2, 0}, {"mellum", &gpt2, 0}, {"modern-bert", &gpt2, EX_PRE_NFC},
+    {"exaone4", &gpt2, 0}, {"mpt", &gpt2, EX_PRE_NFC}, {"olmo", &gpt2, EX_PRE_NFC}, {"jais", &gpt2, 0},
+    {"trillion", &gpt2, 0}, {"granite-docling", &gpt2, 0},
     /* digits one by one, then gpt-2 */
-    {"starcoder", &starcoder, 0}, {"refact", &starcoder, 0}, {"command-r", &starcoder, 0},
-    {"cohere2_moe", &starcoder, 0}, {"smollm", &starcoder, 0}, {"codeshell", &starcoder, 0}, {"exaone", &starcoder, 0},
-    {"minerva-7b", &starcoder, 0}, {"mellum2", &starcoder, 0},
+    {"starcoder", &starcoder, 0}, {"refact", &starcoder, 0}, {"command-r", &starcoder, EX_PRE_NFC},
+    {"cohere2_moe", &starcoder, EX_PRE_NFC}, {"smollm", &starcoder, 0}, {"codeshell", &starcoder, 0},
+    {"exaone", &starcoder, 0}, {"minerva-7b", &starcoder, 0}, {"mellum2", &starcoder, 0},
     /* words by case */
     {"tekken", &tekken, LLAMA3_FLAGS}, {"gpt-4o", &gpt4o, 0}, {"llama4", &gpt4o, 0}, {"kanana2", &gpt4o, 0},
-    {"minimax-m2", &gpt4o, 0}, {"youtu", &youtu, EX_PRE_WHOLE_WORDS},
+    {"minimax-m2", &gpt4o, 0}, {"youtu", &youtu, EX_PRE_WHOLE_WORDS}, {"kimi-k2", &kimi, 0},
+    {"tiny_aya", &tiny_aya, EX_PRE_NFC},
     /* others */
     {"falcon", &falcon, 0}, {"deepseek-llm", &deepseek_llm, 0}, {"deepseek-coder", &deepseek_coder, 0},
     {"deepseek-v3", &deepseek3, 0}, {"hunyuan-dense", &deepseek3, 0}, {"joyai-llm", &deepseek3, 0},
     {"poro-chat", &poro, 0}, {"bloom", &poro, 0}, {"gpt3-finnish", &poro, 0}, {"viking", &viking, 0},
+    {"afmoe", &afmoe, 0}, {"superbpe", &superbpe, 0}, {"chameleon", &chameleon, EX_PRE_ADD_BEGINNING},
+    {"gemma4", &gemma4, EX_PRE_ADD_BEGINNING | EX_PRE_WHOLE_NEWLINES},
 };
 
 const ex_pretokeniser_name *ex_pretokeniser_find(ex_string name) {

@@ -13,12 +13,20 @@ typedef enum ex_unicode_class { /* one bit each; every code point has exactly on
     EX_CLASS_LM = 1 << 4,
     EX_CLASS_LO = 1 << 5,
     EX_CLASS_M = 1 << 6,
-    EX_CLASS_N = 1 << 7,
-    EX_CLASS_P = 1 << 8,
-    EX_CLASS_S = 1 << 9,
-    EX_CLASS_SPACE = 1 << 10, /* the property White_Space, which is \s in the regular expressions */
-    EX_CLASS_L = EX_CLASS_LU | EX_CLASS_LL | EX_CLASS_LT | EX_CLASS_LM | EX_CLASS_LO
+    EX_CLASS_ND = 1 << 7,
+    EX_CLASS_NL = 1 << 8,
+    EX_CLASS_NO = 1 << 9,
+    EX_CLASS_P = 1 << 10,
+    EX_CLASS_S = 1 << 11,
+    EX_CLASS_SPACE = 1 << 12, /* the property White_Space, which is \s in the regular expressions */
+    EX_CLASS_L = EX_CLASS_LU | EX_CLASS_LL | EX_CLASS_LT | EX_CLASS_LM | EX_CLASS_LO,
+    EX_CLASS_N = EX_CLASS_ND | EX_CLASS_NL | EX_CLASS_NO
 } ex_unicode_class;
+
+typedef struct ex_range { uint32_t first, last; } ex_range;
+
+enum { EX_HAN_RANGES = 21 };
+extern const ex_range ex_unicode_han[EX_HAN_RANGES]; /* the script Han, ascending */
 
 extern const uint16_t ex_unicode_blocks[0x110000 / 64];
 extern const uint8_t ex_unicode_classes[];
