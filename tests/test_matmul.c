@@ -2,6 +2,7 @@
  *
  * Weights lie in buffers of exactly their size, at addresses that no vector load is aligned to, so that a read past a
  * row's end shows under the address sanitizer. Tolerances are relative to norm(weights row) * norm(activations). */
+#include "block_support.h"
 #include "support.h"
 
 #include <math.h>
@@ -47,8 +48,10 @@ static void make_weights(operands *o, size_t n_in, uint64_t *seed) {
     o->weights = o->allocation + offset;
     o->decoded = random_values(o->n_rows * n_in, seed);
     for (size_t r = 0; r < o->n_rows; r++) {
-        format->encode(o->decoded + r * n_in, n_in, o->weights + r * row_bytes);
-        format->decode(o->weights + r * row_bytes, n_in, o->decoded + r * n_in);
+        char *row = o->weights + r * row_bytes;
+        if (format->encode) format->encode(o->decoded + r * n_in, n_in, row);
+        else random_blocks(o->type, n_in, (uint8_t *)row, seed);
+        format->decode(row, n_in, o->decoded + r * n_in);
     }
 }
 
@@ -169,7 +172,7 @@ static void for_all_shapes(check_function check, uint64_t seed) {
     const size_t block_counts[] = {1, 2, 3, 5, 8, 17, 33, 64};
     const ex_cpu cpu = ex_cpu_detect();
     for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
-        if (!ex_kernels_all()[0]->matmul[type] || !ex_format_find(type)->encode) continue;
+        if (!ex_kernels_all()[0]->matmul[type]) continue;
         size_t block = ex_type_find(type)->block_elements;
         for (size_t i = 0; i < 8; i++) {
             size_t n_in = block == 1 ? float_sizes[i] : block_counts[i] * block;
@@ -203,7 +206,7 @@ static void test_large_batches(void **state) {
     const ex_cpu cpu = ex_cpu_detect();
     uint64_t seed = 99;
     for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
-        if (!ex_kernels_all()[0]->matmul[type] || !ex_format_find(type)->encode) continue;
+        if (!ex_kernels_all()[0]->matmul[type]) continue;
         operands o = make_operands(type, 35, 37, 512, &seed);
         for (const ex_kernels *const *table = ex_kernels_all(); *table; table++) {
             if (!(*table)->supported(&cpu)) continue;
@@ -226,17 +229,15 @@ static void test_extreme_quants(void **state) {
             operands o = make_operands(type, 2, 2, N, &seed);
             for (size_t i = 0; i < 2 * N; i++) o.values[i] = (float)sign;
             ex_kernels_all()[0]->quantize_row(o.values, 2 * N, o.quants, o.scales, o.sums);
-            memset(o.weights, 0xFF, 2 * o.row_bytes); /* quants -1 or all ones, and then scales that are numbers */
             for (size_t r = 0; r < 2; r++) {
-                if (type == EX_TYPE_Q8_0) memset(o.weights + r * o.row_bytes, r ? 0x7F : 0x80, o.row_bytes);
+                uint8_t *row = (uint8_t *)o.weights + r * o.row_bytes;
+                if (type == EX_TYPE_Q8_0) memset(row, r ? 0x7F : 0x80, o.row_bytes);
+                else memset(row, r ? 0 : 0xFF, o.row_bytes); /* and then scales that are numbers */
                 for (size_t b = 0; b < o.row_bytes; b += ex_type_find(type)->block_bytes) {
-                    uint16_t one = 0x3C00;
-                    size_t end = ex_type_find(type)->block_bytes - 2;
-                    memcpy(o.weights + r * o.row_bytes + b + (type == EX_TYPE_Q6_K ? end : 0), &one, 2);
-                    if (type == EX_TYPE_Q4_K) memcpy(o.weights + r * o.row_bytes + b + 2, &one, 2);
-                    if (type == EX_TYPE_Q6_K) memset(o.weights + r * o.row_bytes + b + 192, r ? 0x7F : 0x80, 16);
+                    set_scales(type, row + b, 1, 1);
+                    if (type == EX_TYPE_Q6_K) memset(row + b + 192, r ? 0x7F : 0x80, 16);
                 }
-                ex_format_find(type)->decode(o.weights + r * o.row_bytes, N, o.decoded + r * N);
+                ex_format_find(type)->decode(row, N, o.decoded + r * N);
             }
             for (const ex_kernels *const *table = ex_kernels_all(); *table; table++)
                 if ((*table)->supported(&cpu)) check_values(*table, &o);

@@ -5,6 +5,7 @@
 #ifndef EX_KERNEL_AVX2_H
 #define EX_KERNEL_AVX2_H
 
+#include "kernel/formats.h"
 #include "kernel/kernel.h"
 
 #include <immintrin.h>
@@ -101,6 +102,9 @@ ALWAYS_INLINE __m256 avx2_exp_negative(__m256 x) {
 
 ex_matmul ex_avx2_matmul_f32, ex_avx2_matmul_f16, ex_avx2_matmul_bf16, ex_avx2_matmul_q8_0, ex_avx2_matmul_q4_0,
     ex_avx2_matmul_q4_k, ex_avx2_matmul_q6_k;
+
+#define EX_DECLARE_AVX2_MATMUL(type, name) ex_matmul ex_avx2_matmul_##name;
+EX_UNPACKED_TYPES(EX_DECLARE_AVX2_MATMUL)
 
 ex_attention_scores ex_avx2_attention_scores_f16, ex_avx2_attention_scores_f32;
 ex_attention_values ex_avx2_attention_values_f16, ex_avx2_attention_values_f32;

@@ -5,6 +5,8 @@
 
 static bool supported(const ex_cpu *cpu) { return cpu->avx512; }
 
+#define MATMUL_ROW(type, name) [EX_TYPE_##type] = ex_avx512_matmul_##name,
+
 const ex_kernels ex_kernels_avx512 = {
     .name = "avx512",
     .supported = supported,
@@ -16,6 +18,7 @@ const ex_kernels ex_kernels_avx512 = {
         [EX_TYPE_Q4_0] = ex_avx512_matmul_q4_0,
         [EX_TYPE_Q4_K] = ex_avx512_matmul_q4_k,
         [EX_TYPE_Q6_K] = ex_avx512_matmul_q6_k,
+        EX_UNPACKED_TYPES(MATMUL_ROW)
     },
     .quantize_row = ex_avx512_quantize_row,
     .rms_norm = ex_avx512_rms_norm,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/formats.h"
 #include "kernel/kernel.h"
 
 enum { EX_LANES = 16 }; /* floats in a register */
@@ -69,6 +70,9 @@ static inline __m512 ex_exp(__m512 x) {
 
 ex_matmul ex_avx512_matmul_f32, ex_avx512_matmul_f16, ex_avx512_matmul_bf16, ex_avx512_matmul_q8_0,
     ex_avx512_matmul_q4_0, ex_avx512_matmul_q4_k, ex_avx512_matmul_q6_k;
+
+#define EX_DECLARE_AVX512_MATMUL(type, name) ex_matmul ex_avx512_matmul_##name;
+EX_UNPACKED_TYPES(EX_DECLARE_AVX512_MATMUL)
 
 ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32;
 void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);

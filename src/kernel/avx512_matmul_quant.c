@@ -20,7 +20,7 @@ typedef struct slab { /* rows that are read as sixteen streams: group g has rows
 
 typedef struct token_terms { /* what tokens add to a chunk besides their quants */
     _Alignas(64) int32_t zeros[TOKENS_MAX][EX_CHUNK_SUMS]; /* -zero * sum of quants, for each 32 or 16 weights */
-    float sums[TOKENS_MAX][EX_CHUNK_BLOCKS];               /* sum of activations, for each 32 weights */
+    float sums[TOKENS_MAX][EX_CHUNK_SUMS];                 /* sum of activations, likewise */
 } token_terms;
 
 typedef struct chunk_place { /* of a run of tokens */
@@ -37,6 +37,7 @@ static void prepare_terms(const ex_chunk_type *type, const chunk_place *at, cons
                           token_terms *out) {
     const __mmask16 live = ex_first_lanes(2 * at->n_blocks);
     const __m256i factor = _mm256_set1_epi16((short)-type->zero), one = _mm256_set1_epi16(1);
+    const __m512i pairs = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     for (size_t t = 0; t < n_tokens; t++, sums += at->n_in / EX_SUM_BLOCK) {
         __m256i sixteen = _mm256_maskz_loadu_epi16(live, sums);
         if (type->kind == EX_CHUNK_TWO_SCALES) {
@@ -47,8 +48,14 @@ static void prepare_terms(const ex_chunk_type *type, const chunk_place *at, cons
         } else {
             __m256 scales = _mm256_maskz_loadu_ps((__mmask8)ex_first_lanes(at->n_blocks),
                                                   at->scales + t * (at->n_in / EX_QUANT_BLOCK));
-            __m256 block = _mm256_cvtepi32_ps(_mm256_madd_epi16(sixteen, one));
-            _mm256_store_ps(out->sums[t], _mm256_mul_ps(scales, block));
+            if (type->kind == EX_CHUNK_TWO_MINIMUMS) {
+                __m512 twice = _mm512_permutexvar_ps(pairs, _mm512_castps256_ps512(scales));
+                __m512 halves = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(sixteen));
+                _mm512_store_ps(out->sums[t], _mm512_mul_ps(twice, halves));
+            } else {
+                __m256 block = _mm256_cvtepi32_ps(_mm256_madd_epi16(sixteen, one));
+                _mm256_store_ps(out->sums[t], _mm256_mul_ps(scales, block));
+            }
         }
     }
 }
@@ -63,13 +70,17 @@ typedef struct tile { /* what n_tokens tokens from `first` on need of a chunk */
     const token_terms *terms;
 } tile;
 
+EX_INLINE bool has_minimums(ex_chunk_kind kind) {
+    return kind == EX_CHUNK_MINIMUM || kind == EX_CHUNK_TWO_MINIMUMS;
+}
+
 /* Products of n columns of both groups with all tokens, on top of the tokens' terms for sum block or block `zero`. */
 EX_INLINE void dot_columns(const tile *at, ex_chunk_kind kind, size_t column, size_t n, size_t zero,
                            __m512i dots[GROUPS][TILE_TOKENS]) {
     for (size_t t = 0; t < at->n_tokens; t++)
         for (size_t g = 0; g < GROUPS; g++)
-            dots[g][t] = kind == EX_CHUNK_MINIMUM ? _mm512_setzero_si512()
-                                                  : _mm512_set1_epi32(at->terms->zeros[at->first + t][zero]);
+            dots[g][t] = has_minimums(kind) ? _mm512_setzero_si512()
+                                            : _mm512_set1_epi32(at->terms->zeros[at->first + t][zero]);
     for (size_t k = column; k < column + n; k++) {
         __m512i quants[GROUPS];
         for (size_t g = 0; g < GROUPS; g++) quants[g] = _mm512_load_si512(at->weights[g].quants[k]);
@@ -85,19 +96,24 @@ EX_INLINE void dot_columns(const tile *at, ex_chunk_kind kind, size_t column, si
 EX_INLINE __m512 load_sixteen(const float values[EX_LANES]) { return _mm512_load_ps(values); }
 
 /* The two halves of block b have scales of their own. */
-EX_INLINE void add_halves(const tile *at, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
+EX_INLINE void add_halves(const tile *at, ex_chunk_kind kind, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
     const size_t n_scales = at->n_in / EX_QUANT_BLOCK;
     __m512i dots[GROUPS][TILE_TOKENS];
     __m512 first[GROUPS][TILE_TOKENS];
-    dot_columns(at, EX_CHUNK_TWO_SCALES, 8 * b, 4, 2 * b, dots);
+    dot_columns(at, kind, 8 * b, 4, 2 * b, dots);
     for (size_t t = 0; t < at->n_tokens; t++)
         for (size_t g = 0; g < GROUPS; g++)
             first[g][t] = ex_scale_dots(dots[g][t], load_sixteen(at->weights[g].scales[2 * b]));
-    dot_columns(at, EX_CHUNK_TWO_SCALES, 8 * b + 4, 4, 2 * b + 1, dots);
+    dot_columns(at, kind, 8 * b + 4, 4, 2 * b + 1, dots);
     for (size_t t = 0; t < at->n_tokens; t++)
-        for (size_t g = 0; g < GROUPS; g++)
-            sums[g][t] = ex_add_halves(sums[g][t], first[g][t], dots[g][t],
-                                       load_sixteen(at->weights[g].scales[2 * b + 1]), at->scales[t * n_scales + b]);
+        for (size_t g = 0; g < GROUPS; g++) {
+            const ex_chunk *weights = &at->weights[g];
+            sums[g][t] = ex_add_halves(sums[g][t], first[g][t], dots[g][t], load_sixteen(weights->scales[2 * b + 1]),
+                                       at->scales[t * n_scales + b]);
+            for (size_t i = 2 * b; kind == EX_CHUNK_TWO_MINIMUMS && i < 2 * b + 2; i++)
+                sums[g][t] = ex_subtract_minimum(sums[g][t], load_sixteen(weights->minimums[i]),
+                                                 at->terms->sums[at->first + t][i]);
+        }
 }
 
 EX_INLINE void add_block(const tile *at, ex_chunk_kind kind, size_t b, __m512 sums[GROUPS][TILE_TOKENS]) {
@@ -124,7 +140,7 @@ EX_INLINE void multiply_tile(ex_chunk_kind kind, const ex_chunk weights[GROUPS],
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t t = 0; t < n_tokens; t++) registers[g][t] = _mm512_load_ps(sums[g][first + t]);
     for (size_t b = 0; b < at->n_blocks; b++) {
-        if (kind == EX_CHUNK_TWO_SCALES) add_halves(&place, b, registers);
+        if (kind == EX_CHUNK_TWO_SCALES || kind == EX_CHUNK_TWO_MINIMUMS) add_halves(&place, kind, b, registers);
         else add_block(&place, kind, b, registers);
     }
     for (size_t g = 0; g < GROUPS; g++)
@@ -143,7 +159,8 @@ static void multiply_chunk(ex_chunk_kind kind, const ex_chunk weights[GROUPS], c
                            const token_terms *terms, size_t n_tokens, tile_sums sums[GROUPS][TOKENS_MAX]) {
     if (kind == EX_CHUNK_ONE_SCALE) multiply(EX_CHUNK_ONE_SCALE, weights, at, terms, n_tokens, sums);
     else if (kind == EX_CHUNK_TWO_SCALES) multiply(EX_CHUNK_TWO_SCALES, weights, at, terms, n_tokens, sums);
-    else multiply(EX_CHUNK_MINIMUM, weights, at, terms, n_tokens, sums);
+    else if (kind == EX_CHUNK_MINIMUM) multiply(EX_CHUNK_MINIMUM, weights, at, terms, n_tokens, sums);
+    else multiply(EX_CHUNK_TWO_MINIMUMS, weights, at, terms, n_tokens, sums);
 }
 
 /* ---- rows and tokens ---------------------------------------------------------------------------------------- */
@@ -188,7 +205,7 @@ static void multiply_groups(const job *j, const slab *s, size_t g, size_t n_grou
     _Alignas(64) tile_sums sums[GROUPS][TOKENS_MAX];
     ex_chunk weights[GROUPS];
     token_terms terms;
-    uint8_t copy[EX_LANES][EX_CHUNK_BYTES_MAX];
+    _Alignas(64) uint8_t copy[EX_LANES][EX_CHUNK_BYTES_MAX];
     for (size_t i = 0; i < GROUPS; i++) memset(sums[i], 0, j->n_tokens * sizeof sums[i][0]);
     for (size_t column = 0, offset = 0; column < j->x->n_in; column += EX_CHUNK, offset += j->type->chunk_bytes) {
         size_t left = (j->x->n_in - column) / EX_QUANT_BLOCK;
@@ -240,22 +257,13 @@ static void matmul(const ex_chunk_type *type, const void *weights, size_t row_by
     }
 }
 
-void ex_avx512_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride) {
-    matmul(&ex_chunk_q8_0, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx512_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride) {
-    matmul(&ex_chunk_q4_0, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx512_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride) {
-    matmul(&ex_chunk_q4_k, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx512_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                           size_t out_stride) {
-    matmul(&ex_chunk_q6_k, weights, row_bytes, n_rows, x, out, out_stride);
-}
+#define MATMUL(type, name)                                                                                             \
+    void ex_avx512_matmul_##name(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x,        \
+                                 float *out, size_t out_stride) {                                                      \
+        matmul(&ex_chunk_##name, weights, row_bytes, n_rows, x, out, out_stride);                                      \
+    }
+MATMUL(Q8_0, q8_0)
+MATMUL(Q4_0, q4_0)
+MATMUL(Q4_K, q4_k)
+MATMUL(Q6_K, q6_k)
+EX_UNPACKED_TYPES(MATMUL)

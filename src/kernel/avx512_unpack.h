@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "kernel/avx512.h"
+#include "kernel/formats.h"
 
 enum {
     EX_CHUNK = 256, /* weights of one row */
@@ -23,7 +24,7 @@ enum {
 typedef struct ex_chunk {
     _Alignas(64) uint8_t quants[EX_CHUNK_COLUMNS][EX_LANES][4];
     float scales[EX_CHUNK_SUMS][EX_LANES]; /* one for each 32 weights, or 16 if the type has two scales */
-    float minimums[EX_CHUNK_BLOCKS][EX_LANES];
+    float minimums[EX_CHUNK_SUMS][EX_LANES]; /* as many as scales */
 } ex_chunk;
 
 typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the group at first + r * stride */
@@ -35,10 +36,15 @@ typedef struct ex_chunk_token { /* what one token brings to a chunk */
     const int8_t *quants;
     const float *scales;
     const int32_t *zeros; /* -zero * sum of quants, for each 32 weights, or 16 if the type has two scales */
-    const float *sums;    /* sum of activations for each 32 weights, if the type has minimums */
+    const float *sums;    /* sum of activations, likewise, if the type has minimums */
 } ex_chunk_token;
 
-typedef enum ex_chunk_kind { EX_CHUNK_ONE_SCALE, EX_CHUNK_TWO_SCALES, EX_CHUNK_MINIMUM } ex_chunk_kind;
+typedef enum ex_chunk_kind { /* a scale for 32 weights or two, without minimums or with as many */
+    EX_CHUNK_ONE_SCALE,
+    EX_CHUNK_TWO_SCALES,
+    EX_CHUNK_MINIMUM,
+    EX_CHUNK_TWO_MINIMUMS
+} ex_chunk_kind;
 
 typedef struct ex_chunk_type {
     ex_chunk_kind kind;
@@ -52,6 +58,9 @@ typedef struct ex_chunk_type {
 } ex_chunk_type;
 
 extern const ex_chunk_type ex_chunk_q8_0, ex_chunk_q4_0, ex_chunk_q4_k, ex_chunk_q6_k;
+
+#define EX_DECLARE_CHUNK_TYPE(type, name) extern const ex_chunk_type ex_chunk_##name;
+EX_UNPACKED_TYPES(EX_DECLARE_CHUNK_TYPE)
 
 /* How the integer products of a block become floats. Whatever computes them goes on with these, and so rounds alike. */
 

@@ -1,5 +1,5 @@
-/* formats_unpack_grid.c - blocks to bytes and scales (ex_unpack), for the types whose weights are points of a grid. Places
- * are masked to the grid's size by the number of their bits, so no byte of a file can lead out of it. */
+/* formats_unpack_grid.c - blocks to bytes and scales (ex_unpack), for the types whose weights are points of a grid.
+ * Places are masked to the number of bits that the grid has, so no byte of a file can lead out of it. */
 #include "kernel/formats.h"
 
 #include "kernel/formats_grids.h"

@@ -90,6 +90,7 @@ const ex_kernels ex_kernels_portable = {
         [EX_TYPE_Q4_0] = ex_portable_matmul_q4_0,
         [EX_TYPE_Q4_K] = ex_portable_matmul_q4_k,
         [EX_TYPE_Q6_K] = ex_portable_matmul_q6_k,
+        EX_UNPACKED_TYPES(EX_PORTABLE_MATMUL_ROW)
     },
     .quantize_row = quantize_row,
     .rms_norm = rms_norm,

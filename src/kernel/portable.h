@@ -2,10 +2,17 @@
 #ifndef EX_KERNEL_PORTABLE_H
 #define EX_KERNEL_PORTABLE_H
 
+#include "kernel/formats.h"
 #include "kernel/kernel.h"
 
 ex_matmul ex_portable_matmul_f32, ex_portable_matmul_f16, ex_portable_matmul_bf16, ex_portable_matmul_q8_0,
     ex_portable_matmul_q4_0, ex_portable_matmul_q4_k, ex_portable_matmul_q6_k;
+
+#define EX_DECLARE_PORTABLE_MATMUL(type, name) ex_matmul ex_portable_matmul_##name;
+EX_UNPACKED_TYPES(EX_DECLARE_PORTABLE_MATMUL)
+
+/* The rows of these types in a table's `matmul`. */
+#define EX_PORTABLE_MATMUL_ROW(type, name) [EX_TYPE_##type] = ex_portable_matmul_##name,
 
 ex_attention_scores ex_portable_attention_scores_f16, ex_portable_attention_scores_f32;
 ex_attention_values ex_portable_attention_values_f16, ex_portable_attention_values_f32;

@@ -81,6 +81,12 @@ typedef struct quantised { /* one token's activations */
     const int16_t *sums;
 } quantised;
 
+/* From activation i on. */
+static quantised token_at(const ex_activations *x, size_t token, size_t i) {
+    size_t at = token * x->n_in + i;
+    return (quantised){x->quants + at, x->scales + at / EX_QUANT_BLOCK, x->sums + at / EX_SUM_BLOCK};
+}
+
 typedef float (*row_dot)(const void *row, quantised x, size_t n);
 
 static float dot_q8_0(const void *row, quantised x, size_t n) {
@@ -162,9 +168,7 @@ static void integer_matmul(row_dot dot, const void *weights, size_t row_bytes, s
     for (size_t r = 0; r < n_rows; r++) {
         const char *row = (const char *)weights + r * row_bytes;
         for (size_t t = 0; t < x->n_tokens; t++) {
-            quantised token = {x->quants + t * x->n_in, x->scales + t * (x->n_in / EX_QUANT_BLOCK),
-                               x->sums + t * (x->n_in / EX_SUM_BLOCK)};
-            out[t * out_stride + r] = dot(row, token, x->n_in);
+            out[t * out_stride + r] = dot(row, token_at(x, t, 0), x->n_in);
         }
     }
 }
@@ -188,3 +192,54 @@ void ex_portable_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_row
                              size_t out_stride) {
     integer_matmul(dot_q6_k, weights, row_bytes, n_rows, x, out, out_stride);
 }
+
+/* ---- types that are unpacked --------------------------------------------------------------------------------- */
+
+/* The sum goes on from `sum`, 32 weights at a time. */
+static float dot_unpacked(const ex_unpacked *weights, bool minimums, quantised x, size_t n, float sum) {
+    for (size_t b = 0; b < n / EX_QUANT_BLOCK; b++) {
+        float block = 0;
+        for (size_t s = 2 * b; s < 2 * b + 2; s++) {
+            int products = 0;
+            for (size_t i = s * EX_SUM_BLOCK; i < (s + 1) * EX_SUM_BLOCK; i++)
+                products += weights->quants[i] * x.quants[i];
+            block += weights->scales[s] * (float)products;
+            if (minimums) block -= weights->minimums[s] * (float)x.sums[s];
+        }
+        sum += x.scales[b] * block;
+    }
+    return sum;
+}
+
+/* One row times `n_tokens` <= TOKEN_TILE tokens. */
+static void unpacked_row(const ex_packing *packing, const char *row, const ex_activations *x, size_t first_token,
+                         size_t n_tokens, float *out, size_t out_stride) {
+    ex_unpacked weights;
+    float sums[TOKEN_TILE] = {0};
+    for (size_t i = 0; i < x->n_in; i += EX_SUPER_BLOCK) {
+        size_t n = x->n_in - i < EX_SUPER_BLOCK ? x->n_in - i : EX_SUPER_BLOCK;
+        packing->unpack(row + i / packing->weights * packing->bytes, n / packing->weights, &weights);
+        for (size_t t = 0; t < n_tokens; t++)
+            sums[t] = dot_unpacked(&weights, packing->minimums, token_at(x, first_token + t, i), n, sums[t]);
+    }
+    for (size_t t = 0; t < n_tokens; t++) out[t * out_stride] = sums[t];
+}
+
+static void unpacked_matmul(ex_type type, const void *weights, size_t row_bytes, size_t n_rows,
+                            const ex_activations *x, float *out, size_t out_stride) {
+    const ex_packing *packing = ex_packing_find(type);
+    for (size_t r = 0; r < n_rows; r++) {
+        const char *row = (const char *)weights + r * row_bytes;
+        for (size_t t = 0; t < x->n_tokens; t += TOKEN_TILE) {
+            size_t n_tokens = x->n_tokens - t < TOKEN_TILE ? x->n_tokens - t : TOKEN_TILE;
+            unpacked_row(packing, row, x, t, n_tokens, out + t * out_stride + r, out_stride);
+        }
+    }
+}
+
+#define MATMUL(type, name)                                                                                             \
+    void ex_portable_matmul_##name(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x,      \
+                                   float *out, size_t out_stride) {                                                    \
+        unpacked_matmul(EX_TYPE_##type, weights, row_bytes, n_rows, x, out, out_stride);                               \
+    }
+EX_UNPACKED_TYPES(MATMUL)
