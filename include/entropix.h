@@ -459,6 +459,18 @@ EX_API ex_code ex_bandwidth_open(ex_bandwidth **out, ex_engine *engine, size_t n
 EX_API double ex_bandwidth_sweep(ex_bandwidth *bandwidth);
 EX_API void ex_bandwidth_close(ex_bandwidth *bandwidth);
 
+/* Multiplications and additions of bytes a second that the engine's threads make in registers: the roof of prefill. */
+EX_API double ex_integer_peak(ex_engine *engine);
+
+typedef struct ex_kernel_report { /* one function of one kernel table, on one thread, with operands in the caches */
+    const char *function, *type, *kernels; /* "matmul", "Q8_0" (or ""), "avx2"; static storage */
+    double error;                          /* largest difference from "portable", relative to the largest value */
+    double bytes_per_second, operations_per_second; /* matmul: weights for one token; with 64 tokens. 0: not measured */
+} ex_kernel_report;
+/* Reports on every table that the processor supports, for some seconds, or until `report` returns false. */
+EX_API ex_code ex_kernels_compare(bool (*report)(void *context, const ex_kernel_report *result), void *context,
+                                  ex_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,5 +29,6 @@ const ex_kernels ex_kernels_avx2 = {
     .attention_values = {ex_avx2_attention_values_f16, ex_avx2_attention_values_f32},
     .head_deviation = ex_avx2_head_deviation,
     .read_memory = ex_avx2_read_memory,
+    .integer_peak = ex_avx2_integer_peak,
     .vector_math = {ex_avx2_maximum, ex_avx2_exponential_sums, ex_avx2_select_at_least},
 };

@@ -116,6 +116,7 @@ void ex_avx2_rms_norm(const float *x, const float *weight, size_t n, float epsil
 void ex_avx2_swiglu(float *gate, const float *up, size_t n);
 void ex_avx2_add(float *x, const float *y, size_t n);
 uint64_t ex_avx2_read_memory(const void *memory, size_t n_bytes);
+uint64_t ex_avx2_integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 float ex_avx2_maximum(const float *values, size_t n);
 ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, float maximum);
 size_t ex_avx2_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);

@@ -29,5 +29,6 @@ const ex_kernels ex_kernels_avx512 = {
     .attention_values = {ex_avx512_attention_values_f16, ex_avx512_attention_values_f32},
     .head_deviation = ex_avx512_head_deviation,
     .read_memory = ex_avx512_read_memory,
+    .integer_peak = ex_avx512_integer_peak,
     .vector_math = {ex_avx512_maximum, ex_avx512_exponential_sums, ex_avx512_select_at_least},
 };

@@ -21,7 +21,8 @@
 enum {
     EX_QUANT_BLOCK = 32,  /* activations share one scale */
     EX_SUM_BLOCK = 16,    /* activations share one sum */
-    EX_KV_PAGE = 64       /* positions in one page of the KV cache */
+    EX_KV_PAGE = 64,      /* positions in one page of the KV cache */
+    EX_PEAK_STATE = 16    /* of integer_peak */
 };
 
 /* Activations as kernels read them, n_in values for each of n_tokens. Float weights (F32, F16, BF16) read `values`;
@@ -60,7 +61,7 @@ typedef struct ex_row_statistics { /* of one head's attention */
 } ex_row_statistics;
 
 typedef struct ex_kernels {
-    const char *name; /* "portable", "avx2", "avx512" */
+    const char *name; /* "portable", "avx2", "avx512", "amx", "neon" */
     bool (*supported)(const ex_cpu *cpu);
 
     ex_matmul *matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
@@ -86,6 +87,10 @@ typedef struct ex_kernels {
 
     /* Reads every byte, for measuring bandwidth; the result only keeps the compiler from dropping the loads. */
     uint64_t (*read_memory)(const void *memory, size_t n_bytes);
+    /* Multiplies bytes and adds the products, n_rounds times all that the registers hold and as fast as the processor
+     * can, for measuring its peak. Returns how many multiplications and additions that was. `state` is read and
+     * written, so that nothing of it can be left out. */
+    uint64_t (*integer_peak)(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 
     ex_vector_math vector_math;
 } ex_kernels;

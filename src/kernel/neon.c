@@ -3,6 +3,8 @@
 
 #include "kernel/tables.h"
 
+#define MATMUL_ROW(type, name) [EX_TYPE_##type] = ex_neon_matmul_##name,
+
 static bool supported(const ex_cpu *cpu) { return cpu->neon_dot; }
 
 const ex_kernels ex_kernels_neon = {
@@ -16,6 +18,7 @@ const ex_kernels ex_kernels_neon = {
         [EX_TYPE_Q4_0] = ex_neon_matmul_q4_0,
         [EX_TYPE_Q4_K] = ex_neon_matmul_q4_k,
         [EX_TYPE_Q6_K] = ex_neon_matmul_q6_k,
+        EX_UNPACKED_TYPES(MATMUL_ROW)
     },
     .quantize_row = ex_neon_quantize_row,
     .rms_norm = ex_neon_rms_norm,
@@ -26,5 +29,6 @@ const ex_kernels ex_kernels_neon = {
     .attention_values = {ex_neon_attention_values_f16, ex_neon_attention_values_f32},
     .head_deviation = ex_neon_head_deviation,
     .read_memory = ex_neon_read_memory,
+    .integer_peak = ex_neon_integer_peak,
     .vector_math = {ex_neon_maximum, ex_neon_exponential_sums, ex_neon_select_at_least},
 };

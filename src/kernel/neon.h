@@ -5,6 +5,7 @@
 #ifndef EX_KERNEL_NEON_H
 #define EX_KERNEL_NEON_H
 
+#include "kernel/formats.h"
 #include "kernel/kernel.h"
 
 #include <arm_neon.h>
@@ -102,6 +103,9 @@ ALWAYS_INLINE float32x4_t neon_exp_negative(float32x4_t x) {
 ex_matmul ex_neon_matmul_f32, ex_neon_matmul_f16, ex_neon_matmul_bf16, ex_neon_matmul_q8_0, ex_neon_matmul_q4_0,
     ex_neon_matmul_q4_k, ex_neon_matmul_q6_k;
 
+#define EX_DECLARE_NEON_MATMUL(type, name) ex_matmul ex_neon_matmul_##name;
+EX_UNPACKED_TYPES(EX_DECLARE_NEON_MATMUL)
+
 ex_attention_scores ex_neon_attention_scores_f16, ex_neon_attention_scores_f32;
 ex_attention_values ex_neon_attention_values_f16, ex_neon_attention_values_f32;
 void ex_neon_softmax(float *row, size_t n, ex_row_statistics *statistics);
@@ -112,6 +116,7 @@ void ex_neon_rms_norm(const float *x, const float *weight, size_t n, float epsil
 void ex_neon_swiglu(float *gate, const float *up, size_t n);
 void ex_neon_add(float *x, const float *y, size_t n);
 uint64_t ex_neon_read_memory(const void *memory, size_t n_bytes);
+uint64_t ex_neon_integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 float ex_neon_maximum(const float *values, size_t n);
 ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, float maximum);
 size_t ex_neon_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);

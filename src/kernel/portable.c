@@ -68,6 +68,20 @@ static uint64_t read_memory(const void *memory, size_t n_bytes) {
     return sums[0];
 }
 
+/* What a compiler makes of sums of products. One factor changes with the round, or all products would be the same. */
+static uint64_t integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds) {
+    enum { N = EX_PEAK_STATE * sizeof(int32_t) };
+    int8_t bytes[N];
+    uint32_t sums[N] = {0};
+    memcpy(bytes, state, N);
+    for (size_t round = 0; round < n_rounds; round++) {
+        const int8_t factor = (int8_t)(round & 127);
+        for (size_t i = 0; i < N; i++) sums[i] += (uint32_t)(bytes[i] * (bytes[N - 1 - i] ^ factor));
+    }
+    for (size_t i = 0; i < N; i++) state[i % EX_PEAK_STATE] ^= (int32_t)sums[i];
+    return (uint64_t)n_rounds * N * 2;
+}
+
 /* Rows of ex_vector_math_portable cannot initialise a constant table in C, so these pass the calls on. */
 static float maximum(const float *values, size_t n) { return ex_vector_math_portable.maximum(values, n); }
 
@@ -101,5 +115,6 @@ const ex_kernels ex_kernels_portable = {
     .attention_values = {ex_portable_attention_values_f16, ex_portable_attention_values_f32},
     .head_deviation = ex_portable_head_deviation,
     .read_memory = read_memory,
+    .integer_peak = integer_peak,
     .vector_math = {maximum, exponential_sums, select_at_least},
 };
