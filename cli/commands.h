@@ -8,8 +8,11 @@ int command_run(const cli_options *options);
 int command_chat(const cli_options *options);
 int command_logits(const cli_options *options);
 int command_tokenize(const cli_options *options);
+int command_render(const cli_options *options);
 int command_info(const cli_options *options);
 int command_bench(const cli_options *options);
+int command_perplexity(const cli_options *options);
 int command_quantize(const cli_options *options);
+int command_convert(const cli_options *options);
 
 #endif

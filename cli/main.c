@@ -89,6 +89,17 @@ const cli_command command_table[] = {
          "A line that is neither gives {\"error\": ...}, and the exit status is 2 at the end. A file that holds a "
          "vocabulary alone is enough.",
      .examples = "echo '{\"text\":\"Hello world\"}' | entropix tokenize -m model.gguf"},
+    {.name = "render", .id = COMMAND_RENDER, .operands = "", .run = command_render,
+     .summary = "render a chat template, one JSON object a line",
+     .description =
+         "Reads the Jinja template of -T. For a line {\"inputs\": {...}} on standard input, the template's variables "
+         "(messages, add_generation_prompt, tools and so on), it writes {\"output\": ...}. A line that cannot be "
+         "answered, also when the template itself raises an error, gives {\"error\": ..., \"line\": N}; the error says "
+         "where in the template it was. The exit status is then 2 at the end.\n"
+         "Templates see what transformers gives them: trim_blocks, lstrip_blocks, break and continue, "
+         "raise_exception, strftime_now. Steps, memory and depth are bounded.",
+     .examples = "echo '{\"inputs\":{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}}' | entropix render -T "
+                 "t.jinja"},
     {.name = "info", .id = COMMAND_INFO, .operands = "[FILE]", .maximum_operands = 1, .run = command_info,
      .summary = "tell what a GGUF file holds and whether this program can run it",
      .description =
@@ -101,15 +112,38 @@ const cli_command command_table[] = {
      .description =
          "Measures on random tokens of a fixed seed: prefill (ppN) and decode (tgN) in tokens a second, decode with "
          "attention statistics and without in turns, the read bandwidth of the machine and the share of it that "
-         "decode reaches, one step of the sampler, load time and peak memory. A hash of the logits of a fixed "
+         "decode reaches, the byte products that it makes in registers and the share of them that prefill reaches (the "
+         "matrices of the layers; for quantised weights that is the roof), one step of the sampler, load time and peak memory. A hash of the logits of a fixed "
          "prompt shows when a change of the program changes numbers; it depends on the kernels in use.",
-     .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode"},
+     .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode\nentropix bench --kernels"},
+    {.name = "perplexity", .id = COMMAND_PERPLEXITY, .operands = "", .run = command_perplexity,
+     .summary = "measure how well a model predicts a text, and how sure it is of itself",
+     .description =
+         "Prints the perplexity of a text with its standard error, and beside it the mean entropy and varentropy of "
+         "the logits at the same positions: what the model expected its loss to be. Loss and entropy are in bits.\n"
+         "The text is tokenised as a whole, with the beginning-of-sequence token first if the model asks for one, "
+         "and cut into windows of -c tokens; a rest that does not fill one is left out. Each window is evaluated by "
+         "itself, its first token replaced by the beginning-of-sequence token if the model asks for one, and the "
+         "tokens of its second half but for the first count: so each had at least half a window before it. The "
+         "standard error comes from the variance of the tokens' losses.\n"
+         "Ctrl-C stops and shows the figures of the windows that are done.",
+     .examples = "entropix perplexity -m model.gguf -f prose.txt\n"
+                 "entropix perplexity -f prose.txt --json | jq .perplexity"},
     {.name = "quantize", .id = COMMAND_QUANTIZE, .operands = "IN OUT TYPE", .minimum_operands = 3,
      .maximum_operands = 3, .run = command_quantize, .summary = "write a model with its matrices in another type",
      .description =
          "Reads the GGUF file IN and writes OUT with its matrices in TYPE (F16, Q8_0, Q4_0, Q6_K and others). OUT "
          "gets its name when it is complete; a run that fails leaves nothing behind.",
      .examples = "entropix quantize model-f16.gguf model-q6_k.gguf Q6_K"},
+    {.name = "convert", .id = COMMAND_CONVERT, .operands = "DIR OUT", .minimum_operands = 2, .maximum_operands = 2,
+     .run = command_convert, .summary = "make a GGUF file of a Hugging Face folder (safetensors)",
+     .description =
+         "Reads the folder DIR (config.json, tokenizer.json, model.safetensors or the files that "
+         "model.safetensors.index.json names, and where they are there generation_config.json, tokenizer_config.json "
+         "and chat_template.jinja) and writes OUT. The model_type must be llama, mistral, qwen2 or qwen3, the tokenizer "
+         "BPE, the weights F16, BF16 or F32. OUT gets its name when it is complete; a run that fails leaves nothing "
+         "behind. Other types come with quantize, from OUT.",
+     .examples = "entropix convert Llama-3.2-1B llama-f16.gguf\nentropix quantize llama-f16.gguf llama-q8_0.gguf Q8_0"},
     {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
      .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
      .examples = "entropix help run"},

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #define GENERATES (COMMAND_RUN | COMMAND_CHAT)
-#define EVALUATES (GENERATES | COMMAND_LOGITS | COMMAND_BENCH)
+#define EVALUATES (GENERATES | COMMAND_LOGITS | COMMAND_BENCH | COMMAND_PERPLEXITY)
 
 static const char group_model[] = "Model";
 static const char group_prompt[] = "Prompt";
@@ -33,6 +33,9 @@ const cli_option option_table[OPTION_COUNT] = {
                         .maximum = TOKENS_MAX,
                         .otherwise = "4096, or more where the prompt needs it, up to what the model was trained for",
                         .commands = GENERATES, .group = group_model, .help = "positions that the session can hold"},
+    [OPTION_WINDOW] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N", .minimum = 4,
+                       .maximum = TOKENS_MAX, .otherwise = "1024, or what the model was trained for if that is less",
+                       .commands = COMMAND_PERPLEXITY, .group = group_model, .help = "tokens of a window"},
     [OPTION_CACHE_TYPE] = {.name = "cache-type", .kind = KIND_CHOICE, .argument = "f16|f32",
                            .otherwise = "f16; f32 for logits, which measures", .commands = EVALUATES,
                            .group = group_model,
@@ -47,6 +50,15 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_FILE] = {.name = "file", .letter = 'f', .kind = KIND_FILE, .argument = "FILE", .otherwise = "",
                      .commands = COMMAND_RUN, .group = group_prompt,
                      .help = "read the prompt from FILE; - is standard input"},
+    [OPTION_TEXT_FILE] = {.name = "file", .letter = 'f', .kind = KIND_FILE, .argument = "FILE",
+                          .otherwise = "must be given", .commands = COMMAND_PERPLEXITY, .group = group_prompt,
+                          .help = "the text to predict; - is standard input"},
+    [OPTION_TEMPLATE] = {.name = "template", .letter = 'T', .kind = KIND_FILE, .argument = "FILE",
+                         .otherwise = "must be given", .commands = COMMAND_RENDER, .group = group_prompt,
+                         .help = "the chat template (Jinja)"},
+    [OPTION_NOW] = {.name = "now", .kind = KIND_TEXT, .argument = "DATE", .otherwise = "the clock's",
+                    .commands = COMMAND_RENDER, .group = group_prompt,
+                    .help = "what strftime_now formats: 2026-11-23, or 2026-11-23T12:30"},
     [OPTION_SYSTEM] = {.name = "system", .kind = KIND_TEXT, .argument = "TEXT", .otherwise = "no system message",
                        .commands = COMMAND_CHAT, .group = group_prompt,
                        .help = "a message of the role system at the beginning of the conversation"},
@@ -115,13 +127,21 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_REPEAT] = {.name = "repeat", .letter = 'r', .kind = KIND_INTEGER, .argument = "N", .minimum = 1,
                        .maximum = 1000, .value = "4", .commands = COMMAND_BENCH, .group = group_measurement,
                        .help = "how often to repeat each measurement; results are medians"},
+    [OPTION_KERNELS] = {.name = "kernels", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_BENCH,
+                        .group = group_measurement,
+                        .help = "no model: every function of every kernel table that the processor supports, its error "
+                                "against the portable one and its speed"},
+    [OPTION_WEIGHT_TYPE] = {.name = "type", .kind = KIND_CHOICE, .argument = "f16|bf16|f32",
+                            .otherwise = "what they are; single precision becomes f16", .commands = COMMAND_CONVERT,
+                            .group = group_output, .help = "what the matrices become; norms and biases become f32"},
     [OPTION_EXPLAIN] = {.name = "explain", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_RUN,
                         .group = group_output,
                         .help = "for each token: the metrics, the rule that held and by what margin, parameters before "
                                 "and after it, the kept candidates, the draw. One line a token, or a block of lines on "
                                 "a terminal"},
     [OPTION_JSON] = {.name = "json", .kind = KIND_FLAG, .otherwise = "",
-                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH, .group = group_output,
+                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH | COMMAND_PERPLEXITY,
+                     .group = group_output,
                      .help = "machine-readable output; for run one object a token and one with the summary"},
     [OPTION_VERBOSE] = {.name = "verbose", .letter = 'v', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_INFO,
                         .group = group_output, .help = "also every key of the file and every tensor"},

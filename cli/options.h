@@ -11,10 +11,14 @@ typedef enum option_id {
     OPTION_THREADS,
     OPTION_CPU,
     OPTION_CONTEXT,
+    OPTION_WINDOW,
     OPTION_CACHE_TYPE,
     OPTION_NO_STATISTICS,
     OPTION_PROMPT,
     OPTION_FILE,
+    OPTION_TEXT_FILE,
+    OPTION_TEMPLATE,
+    OPTION_NOW,
     OPTION_SYSTEM,
     OPTION_CHAT_TEMPLATE,
     OPTION_PARSE_SPECIAL,
@@ -38,6 +42,8 @@ typedef enum option_id {
     OPTION_BENCH_GENERATE,
     OPTION_BENCH_DEPTH,
     OPTION_REPEAT,
+    OPTION_KERNELS,
+    OPTION_WEIGHT_TYPE,
     OPTION_EXPLAIN,
     OPTION_JSON,
     OPTION_VERBOSE,
@@ -74,8 +80,11 @@ typedef enum command_id {
     COMMAND_INFO = 1 << 5,
     COMMAND_BENCH = 1 << 6,
     COMMAND_QUANTIZE = 1 << 7,
-    COMMAND_HELPER = 1 << 8, /* help, man, completion */
-    COMMAND_ANY = (1 << 9) - 1
+    COMMAND_RENDER = 1 << 8,
+    COMMAND_PERPLEXITY = 1 << 9,
+    COMMAND_CONVERT = 1 << 10,
+    COMMAND_HELPER = 1 << 12, /* help, man, completion */
+    COMMAND_ANY = (1 << 13) - 1
 } command_id;
 
 enum { REPEATS_MAX = 16 };

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "commands.h"
-#include "generation.h"
-#include "interrupt.h"
 #include "json_output.h"
+#include "line_answers.h"
 #include "model.h"
 #include "terminal.h"
 
@@ -81,7 +80,8 @@ static const char *write_text(tokenize_state *state, json_t *ids, ex_error *erro
 }
 
 /* NULL when the line was answered. */
-static const char *answer(tokenize_state *state, const char *line, size_t length, ex_error *error) {
+static const char *answer(void *context, const char *line, size_t length, ex_error *error) {
+    tokenize_state *state = context;
     json_error_t json_error;
     json_t *object = json_loadb(line, length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &json_error);
     if (!object) {
@@ -101,35 +101,6 @@ static const char *answer(tokenize_state *state, const char *line, size_t length
     return problem;
 }
 
-static void write_problem(size_t number, const char *problem) {
-    emitter json = {.out = stdout};
-    emit_object_begin(&json, NULL);
-    emit_text(&json, "error", problem);
-    emit_count(&json, "line", number);
-    emit_object_end(&json);
-    emit_line_end(&json);
-}
-
-static int answer_lines(tokenize_state *state) {
-    char *line = NULL;
-    size_t capacity = 0, number = 0;
-    ssize_t n;
-    int status = STATUS_OK;
-    while ((n = getline(&line, &capacity, stdin)) >= 0) {
-        ex_error error;
-        number++;
-        const char *problem = answer(state, line, (size_t)n, &error);
-        if (problem) write_problem(number, problem);
-        if (problem) status = STATUS_INPUT;
-        output_state output = output_flush();
-        if (output == OUTPUT_OK) continue;
-        status = output_status(output, status);
-        break;
-    }
-    free(line);
-    return interrupt_seen() ? STATUS_INTERRUPTED : status;
-}
-
 int command_tokenize(const cli_options *options) {
     char *path = model_path(options);
     if (!path) return STATUS_INPUT;
@@ -141,7 +112,7 @@ int command_tokenize(const cli_options *options) {
     tokenize_state state = {.tokenizer = tokenizer};
     if (option_flag(options, OPTION_PARSE_SPECIAL)) state.flags |= EX_TOKENIZE_SPECIAL;
     if (option_flag(options, OPTION_ADD_BEGINNING)) state.flags |= EX_TOKENIZE_ADD_BEGINNING;
-    int status = code == EX_OK ? answer_lines(&state) : report(&error);
+    int status = code == EX_OK ? answer_lines(answer, &state) : report(&error);
     free(state.tokens);
     ex_tokenizer_close(tokenizer);
     ex_file_close(file);

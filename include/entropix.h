@@ -126,7 +126,8 @@ enum { EX_TOKEN_NONE = -1 };
 
 enum { /* flags of ex_tokenize */
     EX_TOKENIZE_SPECIAL = 1,      /* control tokens in the text count as such (never for text from users) */
-    EX_TOKENIZE_ADD_BEGINNING = 2 /* put the beginning-of-sequence token first if the file asks for it */
+    EX_TOKENIZE_ADD_BEGINNING = 2, /* put the beginning-of-sequence token first if the file asks for it */
+    EX_TOKENIZE_ADD_END = 4        /* put the end-of-sequence token last if the file asks for it */
 };
 
 /* The tokenizer of a GGUF file, which may hold a vocabulary alone. Immutable. */
@@ -158,6 +159,17 @@ typedef struct ex_message {
 EX_API ex_code ex_chat_tokenize(const ex_tokenizer *tokenizer, const char *override, const ex_message *messages,
                                 size_t n_messages, bool add_generation_prompt, int32_t *tokens, size_t capacity,
                                 size_t *count, ex_error *error);
+
+/* A template by itself, with any variables. Immutable. `name` is for messages, which have line and column in the
+ * template; the error's position is the line. */
+typedef struct ex_template ex_template;
+EX_API ex_code ex_template_open(ex_template **out, const char *source, size_t length, const char *name,
+                                ex_error *error);
+EX_API void ex_template_close(ex_template *chat_template);
+/* `variables` is the text of a JSON object. `now`, seconds since 1970 UTC, is what strftime_now formats. The result has
+ * a zero byte behind its `text_length` bytes; release it with free(). */
+EX_API ex_code ex_template_render(const ex_template *chat_template, const char *variables, size_t length, int64_t now,
+                                  char **text, size_t *text_length, ex_error *error);
 
 /* ---- engine and session ------------------------------------------------------------------------------------- */
 
@@ -232,13 +244,17 @@ EX_API size_t ex_session_position(const ex_session *session); /* tokens held */
  * [n_tokens][n_vocab]. On error the session holds what it held before. */
 EX_API ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits,
                                    ex_step *step, ex_error *error);
+/* One token for each of several sessions of one engine, all different, in one pass: the weights are read once for all
+ * (32 at a time). Results are bit for bit those of ex_session_evaluate. On error no session has moved. */
+EX_API ex_code ex_sessions_evaluate(ex_session *const *sessions, const int32_t *tokens, size_t n_sessions,
+                                    ex_step *steps, ex_error *error);
 /* Forgets every position from `position` on. Evaluating the same tokens again gives the same bits. */
 EX_API ex_code ex_session_rewind(ex_session *session, size_t position, ex_error *error);
 /* A second timeline that shares all pages held so far (copy-on-write). */
 EX_API ex_code ex_session_fork(ex_session **out, ex_session *session, ex_error *error);
 EX_API void ex_session_set_statistics(ex_session *session, bool on);
-/* Attention scores of the last query, [n_layer][n_head][n_positions], masked positions -infinity.
- * NULL unless the session keeps scores. */
+/* Attention scores of the last query, [n_layer][n_head][n_positions], masked positions -infinity. Where a model has
+ * attention sinks, their scores are one column more, the last. NULL unless the session keeps scores. */
 EX_API const float *ex_session_scores(const ex_session *session, size_t *n_positions);
 
 /* ---- sampler: metrics --------------------------------------------------------------------------------------- */
@@ -451,6 +467,11 @@ typedef bool (*ex_progress)(void *context, uint64_t done, uint64_t total, const 
  * file beside it, then renamed. `n_threads` 0: all. */
 EX_API ex_code ex_quantize(const char *input, const char *output, const char *type, int32_t n_threads,
                            ex_progress progress, void *context, ex_error *error);
+
+/* Writes the safetensors model in `folder`, as Hugging Face stores it (config.json, tokenizer.json; llama, mistral,
+ * qwen2, qwen3), to one GGUF file. Matrices become `type` ("F16", "BF16", "F32"; NULL: what they are, F32 as F16). */
+EX_API ex_code ex_convert(const char *folder, const char *output, const char *type, ex_progress progress,
+                          void *context, ex_error *error);
 
 /* Memory read bandwidth with the engine's threads and widest loads: the roof of decoding. Opening takes and fills
  * n_bytes, which should be more than any cache; each sweep reads them once and returns bytes per second. */

@@ -57,11 +57,11 @@ static ex_code render(const char *source, size_t length, json_t *inputs, ex_rend
     ex_template *template;
     ex_values *values;
     *out = (ex_rendering){0};
-    ex_code code = ex_template_parse(&template, source, length, "test", error);
+    ex_code code = ex_template_open(&template, source, length, "test", error);
     if (code != EX_OK) return code;
     assert_ok(ex_values_open(&values, error), error);
-    code = ex_template_render(template, value_from_json(values, inputs, false), NOW, out, error);
-    ex_template_free(template);
+    code = ex_template_render_values(template, value_from_json(values, inputs, false), NOW, out, error);
+    ex_template_close(template);
     ex_values_close(values);
     if (code == EX_OK) assert_spans_cover(out);
     else assert_null(out->text);
@@ -268,12 +268,12 @@ static void test_source_must_be_text(void **state) {
     (void)state;
     ex_template *template;
     ex_error error;
-    assert_int_equal(ex_template_parse(&template, "a\nb\0c", 5, "t", &error), EX_ERROR_FORMAT);
+    assert_int_equal(ex_template_open(&template, "a\nb\0c", 5, "t", &error), EX_ERROR_FORMAT);
     assert_string_equal(error.message, "t:2:2: a template must not hold a zero byte");
     assert_null(template);
-    assert_int_equal(ex_template_parse(&template, "ab\xff", 3, "t", &error), EX_ERROR_FORMAT);
+    assert_int_equal(ex_template_open(&template, "ab\xff", 3, "t", &error), EX_ERROR_FORMAT);
     assert_string_equal(error.message, "t:1:3: this is not UTF-8");
-    assert_int_equal(ex_template_parse(&template, "{{", 2, NULL, NULL), EX_ERROR_FORMAT);
+    assert_int_equal(ex_template_open(&template, "{{", 2, NULL, NULL), EX_ERROR_FORMAT);
 }
 
 /* ---- limits ---- */
@@ -311,8 +311,8 @@ static ex_code parse_repeated(const char *begin, const char *piece, ex_error *er
     memcpy(source, begin, at);
     for (; at < size; at++) source[at] = piece[(at - strlen(begin)) % n];
     ex_template *template;
-    ex_code code = ex_template_parse(&template, source, size, "t", error);
-    ex_template_free(template);
+    ex_code code = ex_template_open(&template, source, size, "t", error);
+    ex_template_close(template);
     free(source);
     return code;
 }
@@ -332,9 +332,9 @@ static void test_deep_sources(void **state) {
     ex_template *template;
     char *large = calloc((1 << 20) + 2, 1);
     memset(large, 'a', (1 << 20) + 1);
-    assert_int_equal(ex_template_parse(&template, large, (1 << 20) + 1, "t", &error), EX_ERROR_FORMAT);
-    assert_ok(ex_template_parse(&template, large, 1 << 20, "t", &error), &error);
-    ex_template_free(template);
+    assert_int_equal(ex_template_open(&template, large, (1 << 20) + 1, "t", &error), EX_ERROR_FORMAT);
+    assert_ok(ex_template_open(&template, large, 1 << 20, "t", &error), &error);
+    ex_template_close(template);
     free(large);
 }
 
@@ -366,28 +366,62 @@ static void test_values(void **state) {
         assert_true(ex_value_set(map, key, strlen(key), ex_value_integer(values, i)));
     }
     static const char source[] = "{{ text }}{{ k0 }}{{ k999 }}{{ k1000 is defined }}{{ list|length }}";
-    assert_ok(ex_template_parse(&template, source, strlen(source), "t", &error), &error);
-    assert_ok(ex_template_render(template, map, 0, &rendering, &error), &error);
+    assert_ok(ex_template_open(&template, source, strlen(source), "t", &error), &error);
+    assert_ok(ex_template_render_values(template, map, 0, &rendering, &error), &error);
     assert_int_equal(rendering.length, 16 - 3);
     assert_memory_equal(rendering.text, "a\0b0999False1", 13);
     ex_rendering_free(&rendering);
-    assert_int_equal(ex_template_render(template, NULL, 0, &rendering, &error), EX_ERROR_MEMORY);
-    assert_int_equal(ex_template_render(template, list, 0, &rendering, &error), EX_ERROR_ARGUMENT);
-    assert_int_equal(ex_template_render(template, list, 0, &rendering, NULL), EX_ERROR_ARGUMENT);
-    ex_template_free(template);
-    assert_ok(ex_template_parse(&template, "{{ list }}", 10, "t", &error), &error);
-    assert_int_equal(ex_template_render(template, map, 0, &rendering, &error), EX_ERROR_FORMAT);
-    ex_template_free(template);
-    assert_ok(ex_template_parse(&template, "", 0, "t", &error), &error);
-    assert_ok(ex_template_render(template, map, 0, &rendering, &error), &error);
+    assert_int_equal(ex_template_render_values(template, NULL, 0, &rendering, &error), EX_ERROR_MEMORY);
+    assert_int_equal(ex_template_render_values(template, list, 0, &rendering, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_template_render_values(template, list, 0, &rendering, NULL), EX_ERROR_ARGUMENT);
+    ex_template_close(template);
+    assert_ok(ex_template_open(&template, "{{ list }}", 10, "t", &error), &error);
+    assert_int_equal(ex_template_render_values(template, map, 0, &rendering, &error), EX_ERROR_FORMAT);
+    ex_template_close(template);
+    assert_ok(ex_template_open(&template, "", 0, "t", &error), &error);
+    assert_ok(ex_template_render_values(template, map, 0, &rendering, &error), &error);
     assert_int_equal(rendering.length, 0);
     assert_int_equal(rendering.n_spans, 0);
     ex_rendering_free(&rendering);
-    ex_template_free(template);
+    ex_template_close(template);
     ex_values_close(values);
-    ex_template_free(NULL);
+    ex_template_close(NULL);
     ex_values_close(NULL);
     ex_rendering_free(NULL);
+}
+
+/* The public way: variables as the text of a JSON object. */
+static void test_variables_as_json(void **state) {
+    (void)state;
+    static const struct {
+        const char *variables, *expected; /* NULL: words of the message */
+        ex_code code;
+        const char *words;
+    } json_cases[] = {
+        {"{\"a\":[1,2.5,true,null,\"\\u00e9\"],\"b\":{\"z\":1,\"a\":2}}", "1|2.5|True|None|\xC3\xA9|za", EX_OK, NULL},
+        {" {\"a\":[]}\n", "", EX_OK, NULL},
+        {"{\"a\":[1,}", NULL, EX_ERROR_FORMAT, "no JSON at byte 8"},
+        {"{\"a\":\"\xFF\"}", NULL, EX_ERROR_FORMAT, "not valid UTF-8 at byte 6"},
+        {"[1]", NULL, EX_ERROR_ARGUMENT, "a map"},
+        {"", NULL, EX_ERROR_FORMAT, "at byte 0"},
+        {"{\"a\":1}", NULL, EX_ERROR_FORMAT, "json:1:"},
+    };
+    static const char source[] = "{{ a | join('|') }}{% if b %}|{% for k in b %}{{ k }}{% endfor %}{% endif %}";
+    ex_template *template;
+    ex_error error;
+    assert_ok(ex_template_open(&template, source, strlen(source), "json", &error), &error);
+    for (size_t i = 0; i < sizeof json_cases / sizeof *json_cases; i++) {
+        char *text;
+        size_t length;
+        const char *variables = json_cases[i].variables;
+        ex_code code = ex_template_render(template, variables, strlen(variables), NOW, &text, &length, &error);
+        if (code != json_cases[i].code || (code != EX_OK && !strstr(error.message, json_cases[i].words)))
+            fail_msg("%s: code %d, %s", variables, (int)code, code == EX_OK ? text : error.message);
+        if (code == EX_OK) assert_string_equal(text, json_cases[i].expected);
+        assert_int_equal(length, code == EX_OK ? strlen(text) : 0);
+        free(text);
+    }
+    ex_template_close(template);
 }
 
 /* Every allocation fails once; each failure must be told as such and leave nothing behind (a sanitizer looks). */
@@ -406,12 +440,12 @@ static void test_memory_runs_out(void **state) {
         ex_rendering rendering = {0};
         assert_true(allowed < 100);
         allocations_limit(allowed);
-        code = ex_template_parse(&template, source, strlen(source), "t", &error);
-        if (code == EX_OK) code = ex_template_render(template, map, NOW, &rendering, &error);
+        code = ex_template_open(&template, source, strlen(source), "t", &error);
+        if (code == EX_OK) code = ex_template_render_values(template, map, NOW, &rendering, &error);
         allocations_limit(-1);
         assert_true(code == EX_OK || code == EX_ERROR_MEMORY);
         ex_rendering_free(&rendering);
-        ex_template_free(template);
+        ex_template_close(template);
     }
     ex_values_close(values);
     allocations_limit(0);
@@ -434,6 +468,7 @@ int main(void) {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_deep_sources),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_variables_as_json),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* stop_text.h - finds texts that end generation in a text that comes piece by piece. What may be the beginning of one is
- * held back until it is decided, so that no part of a stop text is ever given out. */
+/* stop_text.h - finds texts that end generation in a text that comes piece by piece. What may be the beginning of one
+ * is held back until it is decided, so that no part of a stop text is ever given out. */
 #ifndef EX_GENERATE_STOP_TEXT_H
 #define EX_GENERATE_STOP_TEXT_H
 
@@ -26,9 +26,9 @@ ex_code ex_stop_text_open(ex_stop_text *stop, const char *const *texts, size_t n
 void ex_stop_text_close(ex_stop_text *stop);
 /* Forgets the text so far. */
 void ex_stop_text_reset(ex_stop_text *stop);
-/* Appends a piece of whole characters and returns what is certain now, valid until the next call; after the `last` piece
- * that is all. The stop text that is complete first counts, and of several the longest: it and what follows are dropped,
- * `found` is set, and nothing comes any more. */
+/* Appends a piece of whole characters and returns what is certain now, valid until the next call; after the `last`
+ * piece that is all. The stop text that is complete first counts, and of several the longest: it and what follows are
+ * dropped, `found` is set, and nothing comes any more. */
 ex_string ex_stop_text_add(ex_stop_text *stop, ex_string piece, bool last);
 
 #endif

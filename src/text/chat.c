@@ -66,12 +66,19 @@ static ex_value *chat_variables(ex_values *values, const ex_tokenizer *tokenizer
 }
 
 static ex_code parse_template(const ex_tokenizer *tokenizer, const char *override, ex_template **out, ex_error *error) {
-    if (override) return ex_template_parse(out, override, strlen(override), "chat template", error);
+    if (override) return ex_template_open(out, override, strlen(override), "chat template", error);
     ex_string source = ex_tokenizer_chat_template(tokenizer);
     if (source.length == 0)
         return ex_fail(error, EX_ERROR_UNSUPPORTED, 0,
                        "the model has no chat template: give one with --chat-template FILE, or use a plain prompt");
-    return ex_template_parse(out, source.data, source.length, "tokenizer.chat_template", error);
+    return ex_template_open(out, source.data, source.length, "tokenizer.chat_template", error);
+}
+
+/* Templates tell the model the date, as the clock on the user's wall has it. */
+static int64_t local_time(void) {
+    time_t now = time(NULL);
+    struct tm local;
+    return (int64_t)now + (localtime_r(&now, &local) ? local.tm_gmtoff : 0);
 }
 
 ex_code ex_chat_tokenize(const ex_tokenizer *tokenizer, const char *override, const ex_message *messages,
@@ -86,7 +93,7 @@ ex_code ex_chat_tokenize(const ex_tokenizer *tokenizer, const char *override, co
     if (code == EX_OK) code = ex_values_open(&values, error);
     if (code == EX_OK) {
         const ex_value *variables = chat_variables(values, tokenizer, messages, n_messages, add_generation_prompt);
-        code = variables ? ex_template_render(template, variables, (int64_t)time(NULL), &rendering, error)
+        code = variables ? ex_template_render_values(template, variables, local_time(), &rendering, error)
                          : ex_fail_memory(error, "the conversation");
     }
     ex_token_list out = {tokens, tokens ? capacity : 0, 0};
@@ -97,6 +104,6 @@ ex_code ex_chat_tokenize(const ex_tokenizer *tokenizer, const char *override, co
     }
     if (code == EX_OK) *count = out.count;
     ex_values_close(values);
-    ex_template_free(template);
+    ex_template_close(template);
     return code;
 }

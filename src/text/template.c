@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "text/template_run.h"
 
 /* ---- templates ---- */
@@ -77,17 +78,17 @@ static ex_code parse(ex_template *template, const char *source, size_t length, c
     return code;
 }
 
-ex_code ex_template_parse(ex_template **out, const char *source, size_t length, const char *name, ex_error *error) {
+ex_code ex_template_open(ex_template **out, const char *source, size_t length, const char *name, ex_error *error) {
     *out = NULL;
     ex_template *template = ex_allocate(1, sizeof *template);
     if (!template) return ex_fail_memory(error, "a chat template");
     ex_code code = parse(template, source, length, name ? name : "template", error);
     if (code == EX_OK) *out = template;
-    else ex_template_free(template);
+    else ex_template_close(template);
     return code;
 }
 
-void ex_template_free(ex_template *template) {
+void ex_template_close(ex_template *template) {
     if (!template) return;
     ex_template_arena_free(&template->arena);
     free(template);
@@ -234,22 +235,68 @@ static bool finish(ex_jinja_run *run, ex_rendering *out) {
     return true;
 }
 
-ex_code ex_template_render(const ex_template *template, const ex_value *variables, int64_t now, ex_rendering *out,
-                           ex_error *error) {
+static void begin(ex_jinja_run *run, const ex_template *template, int64_t now, ex_error *error) {
+    *run = (ex_jinja_run){.template = template, .now = now, .node = template->body, .captured = ex_jinja_undefined(),
+                          .error = error};
+    run->arena.limit = EX_JINJA_MEMORY_MAX;
+}
+
+static ex_code run_body(ex_jinja_run *run, ex_rendering *out) {
+    ex_jinja_frame frame = {0};
+    run->frame = &frame;
+    if (!ex_jinja_render_body(run, run->template->body) || !finish(run, out)) ex_rendering_free(out);
+    return run->code;
+}
+
+static ex_code end(ex_jinja_run *run) {
+    ex_template_arena_free(&run->arena);
+    free(run->bytes);
+    free(run->marks);
+    return run->code;
+}
+
+static ex_code refuse_variables(const ex_template *template, ex_error *error) {
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: a template's variables are a map", template->label);
+}
+
+ex_code ex_template_render_values(const ex_template *template, const ex_value *variables, int64_t now,
+                                  ex_rendering *out, ex_error *error) {
+    ex_jinja_run run;
     *out = (ex_rendering){0};
     if (!variables) return ex_fail_memory(error, "a template's values");
-    if (variables->kind != EX_JINJA_MAP)
-        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: a template's variables are a map", template->label);
-    ex_jinja_run run = {.template = template, .variables = variables->as.map, .now = now, .node = template->body,
-                        .captured = ex_jinja_undefined(), .error = error};
-    run.arena.limit = EX_JINJA_MEMORY_MAX;
-    ex_jinja_frame frame = {0};
-    run.frame = &frame;
-    if (!ex_jinja_render_body(&run, template->body) || !finish(&run, out)) ex_rendering_free(out);
-    ex_template_arena_free(&run.arena);
-    free(run.bytes);
-    free(run.marks);
-    return run.code;
+    if (variables->kind != EX_JINJA_MAP) return refuse_variables(template, error);
+    begin(&run, template, now, error);
+    run.variables = variables->as.map;
+    run_body(&run, out);
+    return end(&run);
+}
+
+/* The variables live with the run, and count against its limits. */
+static ex_code read_variables(ex_jinja_run *run, const char *json, size_t length, ex_error *error) {
+    ex_value value;
+    ex_jinja_text text = {.bytes = json, .length = length};
+    size_t at = ex_utf8_valid_prefix(json, length);
+    if (at < length)
+        return run->code = ex_fail(error, EX_ERROR_FORMAT, at, "the variables are not valid UTF-8 at byte %zu", at);
+    if (!ex_jinja_read_json(run, &text, &at, &value)) {
+        if (run->code == EX_ERROR_MEMORY || run->arena.full) return run->code;
+        return run->code = ex_fail(error, EX_ERROR_FORMAT, at, "the variables are no JSON at byte %zu", at);
+    }
+    if (value.kind != EX_JINJA_MAP) return run->code = refuse_variables(run->template, error);
+    run->variables = value.as.map;
+    return EX_OK;
+}
+
+ex_code ex_template_render(const ex_template *template, const char *variables, size_t length, int64_t now, char **text,
+                           size_t *text_length, ex_error *error) {
+    ex_jinja_run run;
+    ex_rendering rendering = {0};
+    begin(&run, template, now, error);
+    if (read_variables(&run, variables, length, error) == EX_OK) run_body(&run, &rendering);
+    free(rendering.spans);
+    *text = rendering.text;
+    *text_length = rendering.length;
+    return end(&run);
 }
 
 void ex_rendering_free(ex_rendering *rendering) {

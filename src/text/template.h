@@ -12,12 +12,6 @@
 
 #include "entropix.h"
 
-typedef struct ex_template ex_template; /* parsed; immutable */
-
-/* `name` is for messages. Errors: position is the line; the message has line and column. */
-ex_code ex_template_parse(ex_template **out, const char *source, size_t length, const char *name, ex_error *error);
-void ex_template_free(ex_template *template);
-
 /* Values that a template sees. A builder makes them; all are freed with the builder. */
 typedef struct ex_value ex_value;
 typedef struct ex_values ex_values;
@@ -51,8 +45,8 @@ typedef struct ex_rendering {
 
 /* `now` is the time that strftime_now formats, in seconds since 1970 UTC. A template's raise_exception is an error of
  * code EX_ERROR_ARGUMENT with the template's own words. */
-ex_code ex_template_render(const ex_template *template, const ex_value *variables, int64_t now, ex_rendering *out,
-                           ex_error *error);
+ex_code ex_template_render_values(const ex_template *template, const ex_value *variables, int64_t now,
+                                  ex_rendering *out, ex_error *error);
 void ex_rendering_free(ex_rendering *rendering);
 
 #endif

@@ -242,5 +242,7 @@ bool ex_jinja_read_integer(const char *bytes, size_t length, int base, int64_t *
 
 bool ex_jinja_to_json(ex_jinja_run *run, const ex_jinja_call *call, ex_value *out);
 bool ex_jinja_from_json(ex_jinja_run *run, const ex_jinja_call *call, ex_value *out);
+/* A whole text; `at` is how far it was read. */
+bool ex_jinja_read_json(ex_jinja_run *run, const ex_jinja_text *text, size_t *at, ex_value *out);
 
 #endif
