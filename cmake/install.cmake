@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 install(FILES include/entropix.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# Two export sets: a program that links the shared library needs no development files of utf8proc.
+# Two export sets: a program that links the shared library needs no development files of utf8proc and PCRE2.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/entropix)
 foreach(kind static shared)
   install(TARGETS entropix_${kind} EXPORT entropix-${kind})

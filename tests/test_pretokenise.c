@@ -109,7 +109,8 @@ static const struct {
     {"exaone-moe", {CONTRACTIONS "|" BEFORE "(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}"
                     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"}},
     /* PCRE2 has no intersection of classes, and its \p{Han} takes what Han shares with other scripts, too. */
-    {"kimi-k2", {"[\\p{sc:Han}]+|" BEFORE NOT_HAN(UPPER) "*" NOT_HAN(LOWER) "+" CONTRACTIONS "?|" BEFORE NOT_HAN(UPPER) "+"
+    {"kimi-k2", {"[\\p{sc:Han}]+|"
+                 BEFORE NOT_HAN(UPPER) "*" NOT_HAN(LOWER) "+" CONTRACTIONS "?|" BEFORE NOT_HAN(UPPER) "+"
                  NOT_HAN(LOWER) "*" CONTRACTIONS "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" REST}},
     /* \b between a digit and what is no word character, \w being what Oniguruma takes it for */
     {"tiny_aya", {"\\d{1,3}(?=(?:\\d{3})*(?![\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]))",
@@ -177,7 +178,8 @@ static ex_code keep_word(void *context, const char *word, size_t length, ex_erro
 /* Characters where rules meet, then ranges for variety. */
 static const uint32_t favourites[] = {
     ' ', ' ', ' ', '\n', '\n', '\r', '\t', '\'', '\'', 's', 'S', 't', 'r', 'e', 'E', 'v', 'm', 'l', 'L', 'd', 'D',
-    'a', 'Z', '0', '1', '9', '.', ',', '!', '-', '/', '/', '$', '`', '|', '(', ')', '_', '"', '\\', '<', '>', 'B', 'I', 0, 0x1C, 0x85,
+    'a', 'Z', '0', '1', '9', '.', ',', '!', '-', '/', '/', '$', '`', '|', '(', ')', '_', '"', '\\', '<',
+    '>', 'B', 'I', 0, 0x1C, 0x85,
     0xA0, 0xAA, 0xB2, 0xB5, 0xBD, 0x17F, 0x1C5, 0x2B0, 0x301, 0x345, 0x3A9, 0x3C9, 0x410, 0x430, 0x5D0, 0x663, 0x964,
     0x93E, 0xE33, 0x1680, 0x200B, 0x200D, 0x2014, 0x2019, 0x2028, 0x2126, 0x212A, 0x2167, 0x20AC, 0x2026, 0x3000,
     0x3001, 0x3002, 0x3042, 0x30A2, 0x3105, 0x4E2D, 0x9FA5, 0x9FA6, 0xAC00, 0xD7FB, 0xFE0F, 0xFF01, 0xFF0C, 0xFF21,
@@ -217,7 +219,8 @@ static size_t random_text(uint64_t *state, pcre2_code *unassigned, pcre2_match_d
     uint32_t codepoint = 'a';
     uint32_t rarity = random_below(state, 60);
     for (size_t i = 0; i < n; i++) {
-        if (random_below(state, 1 + rarity) == 0 && length < MAX_TEXT - 2000) length += random_snippet(state, text + length);
+        if (random_below(state, 1 + rarity) == 0 && length < MAX_TEXT - 2000)
+            length += random_snippet(state, text + length);
         if (random_below(state, 4) < variety) {
             const ex_range *span = &spans[random_below(state, sizeof spans / sizeof *spans)];
             do codepoint = span->first + random_below(state, span->last - span->first + 1);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #include "base/utf8.h"
 
@@ -81,16 +82,17 @@ static const struct {
     const char *file;
     bool space_prefix;   /* the vocabulary puts a space before a text */
     bool not_every_byte; /* some control characters have no token */
+    bool nfc;            /* text comes back in normalisation form C */
 } vocabularies[] = {
-    {"llama3-vocab.gguf", false, false},
-    {"qwen2-vocab.gguf", false, false},
-    {"ggml-vocab-llama-spm.gguf", true, false},
-    {"ggml-vocab-phi-3.gguf", true, false},
-    {"ggml-vocab-gpt-2.gguf", false, false},
-    {"ggml-vocab-starcoder.gguf", false, true},
-    {"ggml-vocab-falcon.gguf", false, true},
-    {"ggml-vocab-deepseek-llm.gguf", false, false},
-    {"ggml-vocab-deepseek-coder.gguf", false, false},
+    {"llama3-vocab.gguf", false, false, false},
+    {"qwen2-vocab.gguf", false, false, true},
+    {"ggml-vocab-llama-spm.gguf", true, false, false},
+    {"ggml-vocab-phi-3.gguf", true, false, false},
+    {"ggml-vocab-gpt-2.gguf", false, false, false},
+    {"ggml-vocab-starcoder.gguf", false, true, false},
+    {"ggml-vocab-falcon.gguf", false, true, false},
+    {"ggml-vocab-deepseek-llm.gguf", false, false, false},
+    {"ggml-vocab-deepseek-coder.gguf", false, false, false},
 };
 enum { N_VOCABULARIES = sizeof vocabularies / sizeof *vocabularies };
 
@@ -119,6 +121,26 @@ static void check_round_trip(const ex_tokenizer *tokenizer, bool space_prefix, c
     assert_memory_equal(back + skip, text, length);
     free(back);
     free(tokens.data);
+}
+
+/* Tokens of the text that tokens give are the same tokens again, and it is the text itself or its form C. */
+static void check_both_ways(const ex_tokenizer *tokenizer, bool space_prefix, bool nfc, const char *text,
+                            size_t length) {
+    if (!nfc) {
+        check_round_trip(tokenizer, space_prefix, text, length);
+        return;
+    }
+    utf8proc_uint8_t *normalised;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, &normalised,
+                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    assert_true(n >= 0);
+    ids from_text = tokenize(tokenizer, text, length, 0);
+    ids from_normalised = tokenize(tokenizer, (const char *)normalised, (size_t)n, 0);
+    compare_ids(from_text, from_normalised.data, from_normalised.n, text, length);
+    check_round_trip(tokenizer, space_prefix, (const char *)normalised, (size_t)n);
+    free(from_text.data);
+    free(from_normalised.data);
+    free(normalised);
 }
 
 /* ---- published vectors ---- */
@@ -258,9 +280,9 @@ static void test_own_chat(void **state) {
 /* ---- there and back ---- */
 
 static size_t random_text(uint64_t *state, char *text, size_t n_characters) {
-    static const uint32_t spans[][2] = {{0, 0x7F},         {' ', '~'},         {'a', 'z'},        {0x80, 0x7FF},
-                                        {0x900, 0x257F},   {0x2582, 0xD7FF},   {0xE000, 0xFFFF},  {0x10000, 0x3FFFF},
-                                        {0x1F300, 0x1F6FF}, {0x4E00, 0x9FFF}};
+    static const uint32_t spans[][2] = {{0, 0x7F},          {' ', '~'},       {'a', 'z'},       {0x80, 0x7FF},
+                                        {0x900, 0x257F},    {0x2582, 0xD7FF}, {0xE000, 0xFFFF}, {0x10000, 0x3FFFF},
+                                        {0x1F300, 0x1F6FF}, {0x4E00, 0x9FFF}, {0x300, 0x36F}};
     size_t length = 0;
     for (size_t i = 0; i < n_characters; i++) {
         const uint32_t *span = spans[(size_t)random_between(state, 0, sizeof spans / sizeof *spans)];
@@ -269,7 +291,7 @@ static size_t random_text(uint64_t *state, char *text, size_t n_characters) {
     return length;
 }
 
-static void check_random_texts(const char *path, bool space_prefix, bool not_every_byte) {
+static void check_random_texts(const char *path, bool space_prefix, bool not_every_byte, bool nfc) {
     opened o = open_path(path);
     uint64_t seed = 7;
     char text[4 * 200];
@@ -278,7 +300,7 @@ static void check_random_texts(const char *path, bool space_prefix, bool not_eve
         size_t count, length = random_text(&seed, text, (size_t)random_between(&seed, 0, 200));
         ex_code code = ex_tokenize(o.tokenizer, text, length, 0, NULL, 0, &count, NULL);
         if (code == EX_ERROR_UNSUPPORTED && not_every_byte) continue;
-        check_round_trip(o.tokenizer, space_prefix, text, length);
+        check_both_ways(o.tokenizer, space_prefix, nfc, text, length);
         n_checked++;
     }
     assert_true(n_checked > 100);
@@ -289,10 +311,11 @@ static void test_random_texts_come_back(void **state) {
     (void)state;
     print_message("seed 7\n");
     bool any = own_model() != NULL;
-    if (any) check_random_texts(own_model(), false, false);
+    if (any) check_random_texts(own_model(), false, false, true);
     for (size_t i = 0; i < N_VOCABULARIES; i++) {
         const char *path = vocabulary_path(vocabularies[i].file, "");
-        if (path) check_random_texts(path, vocabularies[i].space_prefix, vocabularies[i].not_every_byte);
+        if (path)
+            check_random_texts(path, vocabularies[i].space_prefix, vocabularies[i].not_every_byte, vocabularies[i].nfc);
         any = any || path;
     }
     if (!any) test_skip("no vocabulary here");

@@ -17,9 +17,9 @@ run check clang | command -v cmake                  | cmake             | config
 run check clang | command -v ninja                  | ninja-build       | runs the build
 run check clang | command -v pkg-config             | pkg-config        | finds the libraries
 run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicode tables
+run check clang | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions that tokenizers bring along
 run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
-check clang     | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions, to test pre-tokenisers against
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
 clang           | command -v clang                  | clang             | the second compiler
 aarch64         | command -v aarch64-linux-gnu-gcc  | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | the cross compiler

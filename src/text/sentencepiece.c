@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "text/keys.h"
 
 #include <inttypes.h>
@@ -32,43 +31,20 @@ static int32_t find_pair(const void *context, const char *word, const ex_symbol 
     return token;
 }
 
-/* A character that is no token: its bytes, if the vocabulary has them all, else "unknown". False when there is
- * neither. */
-static bool push_symbol(const ex_vocabulary *vocabulary, const char *word, const ex_symbol *symbol,
-                        ex_token_list *out) {
-    if (symbol->token != EX_TOKEN_NONE) {
-        ex_token_push(out, symbol->token);
-        return true;
-    }
-    bool all = true;
-    for (uint32_t i = 0; i < symbol->length; i++)
-        all = all && vocabulary->bytes[(unsigned char)word[symbol->first + i]] != EX_TOKEN_NONE;
-    for (uint32_t i = 0; all && i < symbol->length; i++)
-        ex_token_push(out, vocabulary->bytes[(unsigned char)word[symbol->first + i]]);
-    int32_t unknown = all ? EX_TOKEN_NONE : ex_vocabulary_unknown(vocabulary);
-    if (unknown != EX_TOKEN_NONE) ex_token_push(out, unknown);
-    return all || unknown != EX_TOKEN_NONE;
-}
-
 static ex_code run_word(const ex_sentencepiece *sentencepiece, const char *word, size_t length, uint64_t offset,
                         ex_merger *merger, ex_token_list *out, ex_error *error) {
     const ex_vocabulary *vocabulary = sentencepiece->vocabulary;
     ex_code code = ex_merger_reserve(merger, length, error);
     if (code != EX_OK) return code;
-    ex_symbol *symbols = merger->symbols;
-    size_t n = 0;
-    for (size_t at = 0; at < length; n++) {
-        uint32_t codepoint;
-        size_t bytes = ex_utf8_decode(word + at, length - at, &codepoint);
-        int32_t token = ex_vocabulary_find(vocabulary, word + at, bytes);
-        symbols[n] = (ex_symbol){.first = (uint32_t)at, .length = (uint32_t)bytes, .token = token};
-        at += bytes;
-    }
+    const ex_symbol *symbols = merger->symbols;
+    size_t n = ex_vocabulary_split(vocabulary, word, length, merger->symbols);
     ex_merger_run(merger, n, word, find_pair, vocabulary);
-    for (uint32_t i = 0; i != EX_NO_SYMBOL; i = symbols[i].next)
-        if (!push_symbol(vocabulary, word, &symbols[i], out))
+    for (uint32_t i = 0; i != EX_NO_SYMBOL; i = symbols[i].next) {
+        if (symbols[i].token != EX_TOKEN_NONE) ex_token_push(out, symbols[i].token);
+        else if (!ex_vocabulary_push_unknown(vocabulary, word + symbols[i].first, symbols[i].length, out))
             return ex_fail(error, EX_ERROR_UNSUPPORTED, offset,
                            "the vocabulary has no tokens for a character in the text after byte %" PRIu64, offset);
+    }
     return EX_OK;
 }
 

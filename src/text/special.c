@@ -1,12 +1,8 @@
 #include "text/special.h"
 
-#include "base/error.h"
-#include "base/memory.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "text/keys.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- ends of generation ---- */
 
@@ -68,86 +64,78 @@ ex_code ex_special_mark_ends(ex_vocabulary *vocabulary, const ex_file *file, ex_
     return EX_OK;
 }
 
-/* ---- search ---- */
+/* ---- white space beside tokens ---- */
 
-static int compare_text(const ex_token *a, const ex_token *b) {
-    size_t n = a->length < b->length ? a->length : b->length;
-    int order = memcmp(a->text, b->text, n);
-    return order ? order : (a->length > b->length) - (a->length < b->length);
+enum { LEFT = 1, RIGHT = 2 };
+
+typedef struct strip_rule {
+    const char *key, *value;  /* a file whose key has this value */
+    uint32_t sides;
+    const char *const *texts; /* of these tokens, or of all special ones but these; ends at NULL */
+    bool except;
+} strip_rule;
+
+static const char *const mask[] = {"<mask>", NULL};
+static const char *const phi3_plain[] = {"<unk>", "<s>", "<|endoftext|>", NULL};
+
+static const strip_rule strip_rules[] = {
+    {"general.architecture", "phi3", RIGHT, phi3_plain, true},
+    {"tokenizer.ggml.pre", "jina-v2-de", LEFT, mask, false},
+    {"tokenizer.ggml.pre", "jina-v2-es", LEFT, mask, false},
+    {"tokenizer.ggml.pre", "jina-v2-code", LEFT, mask, false},
+};
+
+static bool is_kind_special(const ex_token *token) {
+    return token->kind == EX_KIND_CONTROL || token->kind == EX_KIND_USER_DEFINED || token->kind == EX_KIND_UNKNOWN;
 }
 
-static int compare_ids(const void *a, const void *b, void *context) {
-    const ex_vocabulary *vocabulary = context;
-    int32_t i = *(const int32_t *)a, j = *(const int32_t *)b;
-    int order = compare_text(&vocabulary->tokens[i], &vocabulary->tokens[j]);
-    return order ? order : (i > j) - (i < j);
+static bool is_listed(const strip_rule *rule, const ex_token *token) {
+    for (const char *const *text = rule->texts; *text; text++)
+        if (ex_string_is((ex_string){token->text, token->length}, *text)) return true;
+    return false;
 }
 
-/* Only whole characters: a match must not cut one in the text. */
-static bool is_special(const ex_token *token) {
-    bool kind = token->kind == EX_KIND_CONTROL || token->kind == EX_KIND_USER_DEFINED || token->kind == EX_KIND_UNKNOWN;
-    return kind && token->length > 0 && token->length <= EX_MAX_SPECIAL_LENGTH &&
-           ex_utf8_valid_prefix(token->text, token->length) == token->length;
-}
-
-static void drop_duplicates(ex_special *special, const ex_vocabulary *vocabulary) {
-    size_t kept = 0;
-    for (size_t i = 0; i < special->count; i++) {
-        const ex_token *tokens = vocabulary->tokens;
-        if (kept && compare_text(&tokens[special->ids[kept - 1]], &tokens[special->ids[i]]) == 0) continue;
-        special->ids[kept++] = special->ids[i];
+static void apply_strip_rule(ex_vocabulary *vocabulary, const strip_rule *rule) {
+    for (int32_t id = 0; id < vocabulary->size; id++) {
+        ex_token *token = &vocabulary->tokens[id];
+        if (!is_kind_special(token) || is_listed(rule, token) == rule->except) continue;
+        token->strips_left = token->strips_left || (rule->sides & LEFT);
+        token->strips_right = token->strips_right || (rule->sides & RIGHT);
     }
-    special->count = kept;
 }
 
-ex_code ex_special_open(ex_special *special, const ex_vocabulary *vocabulary, ex_error *error) {
-    size_t n = 0;
-    for (int32_t id = 0; id < vocabulary->size; id++) n += is_special(&vocabulary->tokens[id]);
-    special->ids = ex_allocate(n, sizeof *special->ids);
-    if (!special->ids) return ex_fail_memory(error, "the special tokens");
-    for (int32_t id = 0; id < vocabulary->size; id++)
-        if (is_special(&vocabulary->tokens[id])) special->ids[special->count++] = id;
-    qsort_r(special->ids, special->count, sizeof *special->ids, compare_ids, (void *)(uintptr_t)vocabulary);
-    drop_duplicates(special, vocabulary);
-    for (size_t i = 0; i < special->count; i++)
-        special->first[1 + (unsigned char)vocabulary->tokens[special->ids[i]].text[0]]++;
-    for (size_t byte = 0; byte < 256; byte++) special->first[byte + 1] += special->first[byte];
+ex_code ex_special_mark_strips(ex_vocabulary *vocabulary, const ex_file *file, ex_error *error) {
+    for (size_t i = 0; i < sizeof strip_rules / sizeof *strip_rules; i++) {
+        ex_string value = {"", 0};
+        ex_code code = ex_keys_text(file, strip_rules[i].key, &value, error);
+        if (code != EX_OK) return code;
+        if (ex_string_is(value, strip_rules[i].value)) apply_strip_rule(vocabulary, &strip_rules[i]);
+    }
     return EX_OK;
 }
 
-void ex_special_close(ex_special *special) { free(special->ids); }
+/* ---- search ---- */
 
-/* Narrows [low, high), whose texts agree up to `depth`, to those that have `byte` there. Texts that end at `depth` have
- * been passed before. */
-static void narrow(const ex_special *special, const ex_token *tokens, size_t depth, unsigned char byte, size_t *low,
-                   size_t *high) {
-    size_t bounds[2];
-    for (unsigned i = 0; i < 2; i++) { /* the first text with at least byte, then with more than byte */
-        size_t first = *low, last = *high;
-        while (first < last) {
-            size_t middle = (first + last) / 2;
-            if ((unsigned char)tokens[special->ids[middle]].text[depth] < byte + i) first = middle + 1;
-            else last = middle;
-        }
-        bounds[i] = first;
-    }
-    *low = bounds[0];
-    *high = bounds[1];
+/* Only whole characters: a match must not cut one in the text. */
+static bool is_special(const ex_vocabulary *vocabulary, int32_t id) {
+    const ex_token *token = &vocabulary->tokens[id];
+    return is_kind_special(token) && token->length <= EX_MAX_SPECIAL_LENGTH &&
+           ex_utf8_valid_prefix(token->text, token->length) == token->length;
 }
+
+ex_code ex_special_open(ex_special *special, const ex_vocabulary *vocabulary, ex_error *error) {
+    return ex_prefix_open(&special->tokens, vocabulary, is_special, error);
+}
+
+void ex_special_close(ex_special *special) { ex_prefix_close(&special->tokens); }
 
 int32_t ex_special_match(const ex_special *special, const ex_vocabulary *vocabulary, const char *text, size_t length,
                          size_t n_trusted) {
     int32_t found = EX_TOKEN_NONE;
-    unsigned char byte = (unsigned char)text[0];
-    size_t low = special->first[byte], high = special->first[byte + 1];
-    for (size_t depth = 1; low < high; depth++) {
-        const ex_token *token = &vocabulary->tokens[special->ids[low]];
-        if (token->length == depth) { /* sorted first of those that begin alike */
-            if (token->kind == EX_KIND_USER_DEFINED || depth <= n_trusted) found = special->ids[low];
-            low++;
-        }
-        if (depth == length) break;
-        if (low < high) narrow(special, vocabulary->tokens, depth, (unsigned char)text[depth], &low, &high);
+    ex_prefix_walk walk = ex_prefix_begin(&special->tokens, vocabulary, text, length);
+    for (int32_t id; (id = ex_prefix_next(&walk)) != EX_TOKEN_NONE;) {
+        const ex_token *token = &vocabulary->tokens[id];
+        if (token->kind == EX_KIND_USER_DEFINED || token->length <= n_trusted) found = id;
     }
     return found;
 }

@@ -6,7 +6,7 @@
 #include "text/sentencepiece.h"
 #include "text/special.h"
 #include "text/template.h"
-#include "text/vocabulary.h"
+#include "text/unigram.h"
 
 typedef struct ex_tokenizer_kind ex_tokenizer_kind;
 
@@ -17,8 +17,9 @@ struct ex_tokenizer {
     union {
         ex_bpe bpe;
         ex_sentencepiece sentencepiece;
+        ex_unigram unigram;
     };
-    bool add_beginning;
+    bool add_beginning, add_end;
     char *chat_template; /* NULL: none */
     size_t chat_template_length;
 };

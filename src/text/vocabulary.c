@@ -253,29 +253,29 @@ static int32_t if_within(const ex_vocabulary *vocabulary, int32_t id) {
     return id < vocabulary->size ? id : EX_TOKEN_NONE;
 }
 
-static ex_code read_special_ids(ex_vocabulary *vocabulary, const ex_file *file, ex_error *error) {
-    bool sentencepiece = vocabulary->form == EX_FORM_ESCAPED_SPACE; /* which has agreed places for these three */
+static ex_code read_special_ids(ex_vocabulary *vocabulary, const ex_file *file, ex_agreed_ids agreed, ex_error *error) {
     const struct {
         const char *name;
         int32_t *id, otherwise;
     } ids[] = {
-        {"tokenizer.ggml.bos_token_id", &vocabulary->beginning, 1},
-        {"tokenizer.ggml.eos_token_id", &vocabulary->end, 2},
-        {"tokenizer.ggml.unknown_token_id", &vocabulary->unknown, 0},
+        {"tokenizer.ggml.bos_token_id", &vocabulary->beginning, agreed.beginning},
+        {"tokenizer.ggml.eos_token_id", &vocabulary->end, agreed.end},
+        {"tokenizer.ggml.unknown_token_id", &vocabulary->unknown, agreed.unknown},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-        *ids[i].id = sentencepiece ? if_within(vocabulary, ids[i].otherwise) : EX_TOKEN_NONE;
+        *ids[i].id = if_within(vocabulary, ids[i].otherwise);
         ex_code code = ex_keys_token(file, ids[i].name, vocabulary->size, ids[i].id, error);
         if (code != EX_OK) return code;
     }
     return EX_OK;
 }
 
-ex_code ex_vocabulary_open(ex_vocabulary *vocabulary, const ex_file *file, ex_text_form form, ex_error *error) {
+ex_code ex_vocabulary_open(ex_vocabulary *vocabulary, const ex_file *file, ex_text_form form, ex_agreed_ids agreed,
+                           ex_error *error) {
     vocabulary->form = form;
     for (int byte = 0; byte < 256; byte++) vocabulary->bytes[byte] = EX_TOKEN_NONE;
     ex_code code = read_tokens(vocabulary, file, error);
-    return code == EX_OK ? read_special_ids(vocabulary, file, error) : code;
+    return code == EX_OK ? read_special_ids(vocabulary, file, agreed, error) : code;
 }
 
 void ex_vocabulary_close(ex_vocabulary *vocabulary) {
@@ -283,4 +283,32 @@ void ex_vocabulary_close(ex_vocabulary *vocabulary) {
     free(vocabulary->scores);
     free(vocabulary->texts);
     free(vocabulary->slots);
+}
+
+/* ---- characters ---- */
+
+bool ex_vocabulary_push_bytes(const ex_vocabulary *vocabulary, const char *text, size_t length, ex_token_list *out) {
+    for (size_t i = 0; i < length; i++)
+        if (vocabulary->bytes[(unsigned char)text[i]] == EX_TOKEN_NONE) return false;
+    for (size_t i = 0; i < length; i++) ex_token_push(out, vocabulary->bytes[(unsigned char)text[i]]);
+    return true;
+}
+
+bool ex_vocabulary_push_unknown(const ex_vocabulary *vocabulary, const char *text, size_t length, ex_token_list *out) {
+    if (ex_vocabulary_push_bytes(vocabulary, text, length, out)) return true;
+    int32_t unknown = ex_vocabulary_unknown(vocabulary);
+    if (unknown != EX_TOKEN_NONE) ex_token_push(out, unknown);
+    return unknown != EX_TOKEN_NONE;
+}
+
+size_t ex_vocabulary_split(const ex_vocabulary *vocabulary, const char *word, size_t length, ex_symbol *symbols) {
+    size_t n = 0;
+    for (size_t at = 0; at < length; n++) {
+        uint32_t codepoint;
+        size_t bytes = ex_utf8_decode(word + at, length - at, &codepoint);
+        int32_t token = ex_vocabulary_find(vocabulary, word + at, bytes);
+        symbols[n] = (ex_symbol){.first = (uint32_t)at, .length = (uint32_t)bytes, .token = token};
+        at += bytes;
+    }
+    return n;
 }

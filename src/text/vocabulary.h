@@ -5,7 +5,7 @@
 #ifndef EX_TEXT_VOCABULARY_H
 #define EX_TEXT_VOCABULARY_H
 
-#include "entropix.h"
+#include "text/merge.h"
 
 typedef enum ex_token_kind { /* numbered as in GGUF */
     EX_KIND_NORMAL = 1,
@@ -21,10 +21,16 @@ typedef struct ex_token {
     uint32_t length;
     uint8_t kind;
     bool ends_generation;
+    bool strips_left, strips_right; /* a special token that takes the white space before or after it */
     bool shown; /* a control token that belongs to the answer: never found in users' text, but part of the output */
 } ex_token;
 
 typedef enum ex_text_form { EX_FORM_BYTE_LEVEL, EX_FORM_ESCAPED_SPACE } ex_text_form;
+
+/* Ids that a kind of vocabulary has when the file does not say, or EX_TOKEN_NONE. */
+typedef struct ex_agreed_ids {
+    int32_t beginning, end, unknown;
+} ex_agreed_ids;
 
 typedef struct ex_vocabulary {
     ex_text_form form;
@@ -41,7 +47,8 @@ typedef struct ex_vocabulary {
 
 /* `vocabulary` is zeroed by the caller and may be closed whatever the outcome. Of tokens with equal text the first
  * counts; empty ones exist but are never found. */
-ex_code ex_vocabulary_open(ex_vocabulary *vocabulary, const ex_file *file, ex_text_form form, ex_error *error);
+ex_code ex_vocabulary_open(ex_vocabulary *vocabulary, const ex_file *file, ex_text_form form, ex_agreed_ids agreed,
+                           ex_error *error);
 void ex_vocabulary_close(ex_vocabulary *vocabulary);
 
 /* The token that ordinary text may become (normal, user-defined or unused), or EX_TOKEN_NONE. */
@@ -65,5 +72,13 @@ static inline void ex_token_push(ex_token_list *list, int32_t token) {
     if (list->count < list->capacity) list->tokens[list->count] = token;
     list->count++;
 }
+
+/* A character without a token of its own: pushes its bytes when the vocabulary has them all, else false … */
+bool ex_vocabulary_push_bytes(const ex_vocabulary *vocabulary, const char *text, size_t length, ex_token_list *out);
+/* … or else what stands for unknown text; false when there is neither. */
+bool ex_vocabulary_push_unknown(const ex_vocabulary *vocabulary, const char *text, size_t length, ex_token_list *out);
+
+/* The characters of a word, valid UTF-8, as symbols to merge; returns how many. There is room for `length`. */
+size_t ex_vocabulary_split(const ex_vocabulary *vocabulary, const char *word, size_t length, ex_symbol *symbols);
 
 #endif

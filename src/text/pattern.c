@@ -1,0 +1,254 @@
+/* pattern.c - regular expressions from files: how they are checked, compiled and kept within bounds. */
+#include "text/pattern.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+struct ex_pattern {
+    pcre2_code *codes[EX_MAX_EXPRESSIONS];
+    size_t count;
+};
+
+enum {
+    MAX_EXPRESSION = 1 << 16, /* bytes */
+    MAX_MEMORY = 256 * 1024,  /* of one match, KiB */
+};
+
+/* ---- compiling ---- */
+
+static pcre2_code *compile(const char *expression, size_t length, int *number, PCRE2_SIZE *at) {
+    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
+    return pcre2_compile((PCRE2_SPTR)expression, length, options, number, at, NULL);
+}
+
+/* Since 10.40, \p{Han} means the script and what other scripts share with it; elsewhere it is the script alone. */
+static bool is_script(const char *name, size_t length) {
+    char expression[48];
+    if (length < 3 || length > 30) return false;
+    memcpy(expression, "\\p{sc:", 6);
+    memcpy(expression + 6, name, length);
+    expression[6 + length] = '}';
+    int number;
+    PCRE2_SIZE at;
+    pcre2_code *code = compile(expression, length + 7, &number, &at);
+    pcre2_code_free(code);
+    return code != NULL;
+}
+
+typedef struct rewriting {
+    ex_string from;
+    size_t at;
+    char *to;
+    size_t length;
+    bool in_class;
+} rewriting;
+
+static bool comes(const rewriting *r, const char *text) {
+    size_t n = strlen(text);
+    return r->from.length - r->at >= n && memcmp(r->from.data + r->at, text, n) == 0;
+}
+
+static void copy_bytes(rewriting *r, size_t n) {
+    memcpy(r->to + r->length, r->from.data + r->at, n);
+    r->length += n;
+    r->at += n;
+}
+
+static void copy_escape(rewriting *r) {
+    bool property = comes(r, "\\p{") || comes(r, "\\P{");
+    copy_bytes(r, r->from.length - r->at < 2 ? 1 : 2);
+    if (!property) return;
+    copy_bytes(r, 1);
+    if (comes(r, "^")) copy_bytes(r, 1);
+    const char *name = r->from.data + r->at, *end = memchr(name, '}', r->from.length - r->at);
+    if (!end) return;
+    if (is_script(name, (size_t)(end - name))) {
+        memcpy(r->to + r->length, "sc:", 3);
+        r->length += 3;
+    }
+    copy_bytes(r, (size_t)(end - name));
+}
+
+/* False where PCRE2 would read something else than the programs that such expressions are written for. */
+static bool copy_next(rewriting *r) {
+    if (comes(r, "\\")) {
+        copy_escape(r);
+        return true;
+    }
+    if (r->in_class && (comes(r, "&&") || (comes(r, "[") && !comes(r, "[:")))) return false;
+    if (r->in_class && comes(r, "[:")) {
+        copy_bytes(r, 2);
+        const char *end = memchr(r->from.data + r->at, ']', r->from.length - r->at);
+        if (end) copy_bytes(r, (size_t)(end + 1 - r->from.data) - r->at);
+        return true;
+    }
+    if (!r->in_class && comes(r, "[")) {
+        r->in_class = true;
+        copy_bytes(r, 1);
+        if (comes(r, "^")) copy_bytes(r, 1);
+        if (comes(r, "]")) copy_bytes(r, 1); /* as the first of a class it stands for itself */
+        return true;
+    }
+    if (comes(r, "]")) r->in_class = false;
+    copy_bytes(r, 1);
+    return true;
+}
+
+static ex_code refuse(ex_string expression, uint64_t position, const char *reason, ex_error *error) {
+    return ex_fail(error, EX_ERROR_UNSUPPORTED, position, "the pre-tokeniser's expression \"%.*s%s\" %s",
+                   expression.length < 60 ? (int)expression.length : 60, expression.data,
+                   expression.length < 60 ? "" : "…", reason);
+}
+
+ex_code ex_pattern_add(ex_pattern *pattern, ex_string expression, uint64_t position, ex_error *error) {
+    if (pattern->count == EX_MAX_EXPRESSIONS) return refuse(expression, position, "is one too many", error);
+    if (expression.length > MAX_EXPRESSION) return refuse(expression, position, "is longer than 64 KiB", error);
+    rewriting r = {.from = expression, .to = ex_allocate(2 * expression.length, 1)};
+    if (!r.to) return ex_fail_memory(error, "an expression");
+    bool good = true;
+    while (good && r.at < expression.length) good = copy_next(&r);
+    int number = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code *code = good ? compile(r.to, r.length, &number, &at) : NULL;
+    free(r.to);
+    if (!good) return refuse(expression, position, "has a class within a class, which is not supported", error);
+    if (code) {
+        pattern->codes[pattern->count++] = code;
+        return EX_OK;
+    }
+    char message[100] = "is wrong: ";
+    pcre2_get_error_message(number, (PCRE2_UCHAR *)message + strlen(message), sizeof message - strlen(message));
+    return refuse(expression, position, message, error);
+}
+
+ex_code ex_pattern_add_literal(ex_pattern *pattern, ex_string literal, uint64_t position, ex_error *error) {
+    if (literal.length == 0 || literal.length > MAX_EXPRESSION / 2)
+        return refuse(literal, position, "is empty or longer than 32 KiB", error);
+    char *quoted = ex_allocate(2 * literal.length, 1);
+    if (!quoted) return ex_fail_memory(error, "an expression");
+    size_t n = 0;
+    for (size_t i = 0; i < literal.length; i++) {
+        if (strchr("\\^$.[]|()?*+{}#-", literal.data[i]) && literal.data[i]) quoted[n++] = '\\';
+        quoted[n++] = literal.data[i];
+    }
+    ex_code code = ex_pattern_add(pattern, (ex_string){quoted, n}, position, error);
+    free(quoted);
+    return code;
+}
+
+ex_code ex_pattern_open(ex_pattern **out, ex_error *error) {
+    *out = ex_allocate(1, sizeof **out);
+    return *out ? EX_OK : ex_fail_memory(error, "the pre-tokeniser");
+}
+
+void ex_pattern_close(ex_pattern *pattern) {
+    if (!pattern) return;
+    for (size_t i = 0; i < pattern->count; i++) pcre2_code_free(pattern->codes[i]);
+    free(pattern);
+}
+
+/* ---- matching ---- */
+
+typedef struct splitting {
+    const ex_pattern *pattern;
+    const char *text;
+    uint64_t offset;
+    pcre2_match_context *limits;
+    pcre2_match_data *data;
+    uint64_t budget;
+    ex_word_sink sink;
+    void *context;
+    ex_error *error;
+} splitting;
+
+typedef struct piece { /* a subject of its own: assertions end with it */
+    const char *first;
+    size_t length;
+} piece;
+
+typedef enum outcome { OUTCOME_NONE, OUTCOME_FOUND, OUTCOME_MORE, OUTCOME_FAULT } outcome;
+
+/* Tries to match at `at` and nowhere else, seeing about `effort` bytes. Whoever wants to look further gets
+ * OUTCOME_MORE. */
+static outcome match_within(const splitting *s, const pcre2_code *code, piece p, size_t at, uint64_t effort,
+                            size_t *end) {
+    size_t visible = p.length;
+    uint32_t options = PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK;
+    if (effort < p.length - at) {
+        for (visible = at + (size_t)effort; visible < p.length && (p.first[visible] & 0xC0) == 0x80;) visible++;
+        if (visible < p.length) options |= PCRE2_PARTIAL_HARD;
+    }
+    pcre2_set_match_limit(s->limits, effort < UINT32_MAX / 4 ? 4 * (uint32_t)effort : UINT32_MAX);
+    int result = pcre2_match(code, (PCRE2_SPTR)p.first, visible, at, options, s->data, s->limits);
+    if (result == PCRE2_ERROR_NOMATCH) return OUTCOME_NONE;
+    if (result == PCRE2_ERROR_PARTIAL || result == PCRE2_ERROR_MATCHLIMIT) return OUTCOME_MORE;
+    const PCRE2_SIZE *found = pcre2_get_ovector_pointer(s->data);
+    if (result < 0 || found[0] != at || found[1] < at) return OUTCOME_FAULT; /* \K may move the beginning */
+    *end = found[1];
+    return OUTCOME_FOUND;
+}
+
+static ex_code match_at(splitting *s, const pcre2_code *code, piece p, size_t at, bool *found, size_t *end) {
+    uint64_t effort = 128;
+    for (;; effort *= 8) {
+        outcome result = match_within(s, code, p, at, effort, end);
+        *found = result == OUTCOME_FOUND;
+        if (result == OUTCOME_FOUND || result == OUTCOME_NONE) return EX_OK;
+        if (result == OUTCOME_FAULT || effort > s->budget) break;
+        s->budget -= effort;
+    }
+    uint64_t position = s->offset + (uint64_t)(p.first - s->text) + at;
+    return ex_fail(s->error, EX_ERROR_UNSUPPORTED, position,
+                   "an expression of the pre-tokeniser takes too much time or memory at byte %" PRIu64 " of the text",
+                   position);
+}
+
+static size_t next_character(piece p, size_t at) {
+    do at++;
+    while (at < p.length && (p.first[at] & 0xC0) == 0x80);
+    return at;
+}
+
+/* Calls itself once for each further expression. What lies between matches is a piece too; an empty match parts two of
+ * them, unless it follows another match at once. */
+static ex_code split(splitting *s, size_t depth, piece p) {
+    if (p.length == 0) return EX_OK;
+    if (depth == s->pattern->count) return s->sink(s->context, p.first, p.length, s->error);
+    size_t gap = 0;
+    for (size_t at = 0; at < p.length;) {
+        bool found;
+        size_t end = at;
+        ex_code code = match_at(s, s->pattern->codes[depth], p, at, &found, &end);
+        if (code == EX_OK && found) {
+            code = split(s, depth + 1, (piece){p.first + gap, at - gap});
+            if (code == EX_OK) code = split(s, depth + 1, (piece){p.first + at, end - at});
+            gap = end;
+        }
+        if (code != EX_OK) return code;
+        at = end > at ? end : next_character(p, at);
+    }
+    return split(s, depth + 1, (piece){p.first + gap, p.length - gap});
+}
+
+ex_code ex_pattern_split(const ex_pattern *pattern, const char *text, size_t length, uint64_t offset, ex_word_sink sink,
+                         void *context, ex_error *error) {
+    splitting s = {.pattern = pattern, .text = text, .offset = offset, .sink = sink, .context = context,
+                   .error = error, .budget = 64 * (uint64_t)length + (1 << 20)};
+    s.limits = pcre2_match_context_create(NULL);
+    s.data = pcre2_match_data_create(1, NULL);
+    ex_code code = s.limits && s.data ? EX_OK : ex_fail_memory(error, "the tokenizer");
+    if (code == EX_OK) {
+        pcre2_set_heap_limit(s.limits, MAX_MEMORY);
+        code = split(&s, 0, (piece){text, length});
+    }
+    pcre2_match_data_free(s.data);
+    pcre2_match_context_free(s.limits);
+    return code;
+}
