@@ -12,7 +12,7 @@
 #include "kernel/kernel.h"
 
 static const ex_type encodable[] = {EX_TYPE_F32,  EX_TYPE_F16,  EX_TYPE_BF16, EX_TYPE_Q8_0,
-                                    EX_TYPE_Q4_0, EX_TYPE_Q4_K, EX_TYPE_Q6_K};
+                                    EX_TYPE_Q4_0, EX_TYPE_Q4_K, EX_TYPE_Q5_K, EX_TYPE_Q6_K};
 enum { N_ENCODABLE = sizeof encodable / sizeof *encodable };
 
 static double gaussian(uint64_t *state) {
@@ -112,7 +112,7 @@ static void test_encoding_is_close(void **state) {
         ex_type type;
         double limit;
     } cases[] = {{EX_TYPE_F32, 0},        {EX_TYPE_F16, 0.00025}, {EX_TYPE_BF16, 0.002}, {EX_TYPE_Q8_0, 0.0056},
-                 {EX_TYPE_Q4_0, 0.088},   {EX_TYPE_Q4_K, 0.0705}, {EX_TYPE_Q6_K, 0.0176}};
+                 {EX_TYPE_Q4_0, 0.088},   {EX_TYPE_Q4_K, 0.0707},  {EX_TYPE_Q5_K, 0.0348}, {EX_TYPE_Q6_K, 0.0176}};
     enum { N = 256 * 64 };
     static float values[N], decoded[N];
     uint64_t seed = 11;
@@ -160,12 +160,33 @@ static void test_outlier_stays_in_its_sub_block(void **state) {
     uint64_t seed = 5;
     for (int i = 0; i < 256; i++) values[i] = (float)random_between(&seed, -1, 1);
     values[3] = 30;
-    const ex_type types[] = {EX_TYPE_Q4_K, EX_TYPE_Q6_K};
-    const double limits[] = {0.5, 0.08}; /* half a step of the coarsest scale that 6 and 8 bits can tell apart */
-    for (size_t k = 0; k < 2; k++) {
+    const ex_type types[] = {EX_TYPE_Q4_K, EX_TYPE_Q5_K, EX_TYPE_Q6_K};
+    const double limits[] = {0.5, 0.25, 0.08}; /* half a step of the coarsest scale that 6 and 8 bits can tell apart */
+    for (size_t k = 0; k < 3; k++) {
         round_trip(types[k], values, 256, decoded);
         for (int i = 32; i < 256; i++) assert_true(fabs((double)decoded[i] - (double)values[i]) < limits[k]);
         assert_true(fabsf(decoded[3] - 30) < 0.6f);
+    }
+}
+
+/* Encoders work on several blocks at once: what lies beside a block must not change its bytes. */
+static void test_blocks_do_not_depend_on_each_other(void **state) {
+    (void)state;
+    enum { N_BLOCKS = 5 };
+    float values[N_BLOCKS * EX_SUPER_BLOCK];
+    uint64_t seed = 3;
+    for (size_t i = 0; i < N_BLOCKS * EX_SUPER_BLOCK; i++)
+        values[i] = (float)(gaussian(&seed) * (double)(1 + i / EX_SUPER_BLOCK) + (double)(i / 700));
+    for (size_t k = 0; k < N_ENCODABLE; k++) {
+        const ex_format *format = ex_format_find(encodable[k]);
+        uint64_t bytes;
+        assert_true(ex_type_row_bytes(encodable[k], EX_SUPER_BLOCK, &bytes));
+        char together[N_BLOCKS * EX_SUPER_BLOCK * sizeof(float)], alone[EX_SUPER_BLOCK * sizeof(float)];
+        format->encode(values, N_BLOCKS * EX_SUPER_BLOCK, together);
+        for (size_t b = 0; b < N_BLOCKS; b++) {
+            format->encode(values + b * EX_SUPER_BLOCK, EX_SUPER_BLOCK, alone);
+            assert_memory_equal(alone, together + b * bytes, bytes);
+        }
     }
 }
 
@@ -188,6 +209,7 @@ int main(void) {
         cmocka_unit_test(test_decoding_equals_reference_values), cmocka_unit_test(test_find_knows_its_types),
         cmocka_unit_test(test_encoding_is_close),                cmocka_unit_test(test_encoding_keeps_what_fits),
         cmocka_unit_test(test_zeros_and_extremes),               cmocka_unit_test(test_outlier_stays_in_its_sub_block),
+        cmocka_unit_test(test_blocks_do_not_depend_on_each_other),
         cmocka_unit_test(test_half_rounding_of_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

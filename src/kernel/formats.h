@@ -274,6 +274,7 @@ void ex_encode_bf16(const float *values, size_t n, void *row);
 void ex_encode_q8_0(const float *values, size_t n, void *row);
 void ex_encode_q4_0(const float *values, size_t n, void *row);
 void ex_encode_q4_k(const float *values, size_t n, void *row);
+void ex_encode_q5_k(const float *values, size_t n, void *row);
 void ex_encode_q6_k(const float *values, size_t n, void *row);
 
 #endif

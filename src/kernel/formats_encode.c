@@ -24,7 +24,7 @@ void ex_encode_q8_0(const float *values, size_t n, void *row) {
     for (size_t b = 0; b < n / 32; b++, block++, values += 32) {
         float inverse;
         block->scale = ex_round_scale(ex_extreme(values, 32) / 127, &inverse);
-        for (int i = 0; i < 32; i++) block->quants[i] = (int8_t)(ex_round_level(values[i] * inverse + 127, 254) - 127);
+        for (int i = 0; i < 32; i++) block->quants[i] = (int8_t)(int)ex_round_level(values[i] * inverse, -127, 127);
     }
 }
 
@@ -34,8 +34,8 @@ void ex_encode_q4_0(const float *values, size_t n, void *row) {
         float inverse;
         block->scale = ex_round_scale(ex_extreme(values, 32) / -8, &inverse);
         for (int i = 0; i < 16; i++) {
-            int low = ex_round_level(values[i] * inverse + 8, 15);
-            int high = ex_round_level(values[i + 16] * inverse + 8, 15);
+            int low = (int)ex_round_level(values[i] * inverse + 8, 0, 15);
+            int high = (int)ex_round_level(values[i + 16] * inverse + 8, 0, 15);
             block->quants[i] = (uint8_t)(low | high << 4);
         }
     }
