@@ -36,6 +36,8 @@ static void test_reads_a_document(void **state) {
     assert_int_equal(root->kind, EX_JSON_MAP);
     assert_int_equal(root->count, 7);
     assert_int_equal(root->offset, 1);
+    assert_int_equal(root->n_bytes, strlen(sample) - 2);
+    assert_int_equal(a->n_bytes, strlen("[1, -2.5, \"x\\n\\u00e9\\ud83d\\ude00\\ud800\", []]"));
     assert_int_equal(a->count, 4);
     item = ex_json_next(a, item);
     assert_true(item->kind == EX_JSON_INTEGER && item->as.integer == 1 && item->offset == 8);
@@ -99,7 +101,7 @@ static void test_refuses_what_is_no_json(void **state) {
         {"\"abc", 4, "ends too early"},
         {"\"\xC3(\"", 1, "UTF-8"},
         {"{\"a\":1,\"b\":2,\"a\":3}", 17, "the name 'a' occurs twice"},
-        {"[{\"\":1,\"\":1}]", 11, "the name '' occurs twice"},
+        {"[{\"\":1,\"\":1}]", 10, "the name '' occurs twice"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         ex_json_document document;

@@ -11,6 +11,7 @@ BEGIN {
     # Rooms of src/ and the rooms that each may include. Any of them may include entropix.h.
     rooms["base"] = ""
     rooms["file"] = rooms["text"] = rooms["kernel"] = rooms["sampler"] = "base"
+    rooms["convert"] = "base file text"
     rooms["model"] = "base file kernel"
     rooms["generate"] = "base text kernel model sampler"
     rooms["cuda"] = "base kernel model"

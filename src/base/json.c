@@ -281,12 +281,17 @@ static ex_code read_value(reader *r, ex_string name) {
     ex_code code = add_node(r, name, &index);
     if (code != EX_OK) return code;
     bool is_map = ex_json_peek(&r->cursor) == '{';
-    if (!is_map && ex_json_peek(&r->cursor) != '[') return read_plain(r, &r->document->nodes[index]);
-    if (r->depth == EX_JSON_DEPTH_MAX) return fail(r, r->cursor.at, "lists and maps are nested too deep");
-    r->depth++;
-    r->cursor.at++;
-    code = read_items(r, index, is_map);
-    r->depth--;
+    size_t first = r->cursor.at;
+    if (!is_map && ex_json_peek(&r->cursor) != '[') {
+        code = read_plain(r, &r->document->nodes[index]);
+    } else {
+        if (r->depth == EX_JSON_DEPTH_MAX) return fail(r, first, "lists and maps are nested too deep");
+        r->depth++;
+        r->cursor.at++;
+        code = read_items(r, index, is_map);
+        r->depth--;
+    }
+    r->document->nodes[index].n_bytes = r->cursor.at - first;
     return code;
 }
 

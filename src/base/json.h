@@ -52,6 +52,7 @@ typedef struct ex_json { /* a value; what it contains follows it in memory */
     ex_string name;      /* of a member of a map */
     ex_json_kind kind;
     uint64_t offset;     /* in the file, bytes */
+    size_t n_bytes;      /* there */
     size_t count;        /* of items or members */
     size_t n_nodes;      /* of this value and all that it contains */
     union {
