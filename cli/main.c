@@ -140,9 +140,9 @@ const cli_command command_table[] = {
      .description =
          "Reads the folder DIR (config.json, tokenizer.json, model.safetensors or the files that "
          "model.safetensors.index.json names, and where they are there generation_config.json, tokenizer_config.json "
-         "and chat_template.jinja) and writes OUT. The model_type must be llama, mistral, qwen2 or qwen3, the tokenizer "
-         "BPE, the weights F16, BF16 or F32. OUT gets its name when it is complete; a run that fails leaves nothing "
-         "behind. Other types come with quantize, from OUT.",
+         "and chat_template.jinja) and writes OUT. The model_type must be llama, mistral, qwen2 or qwen3, the "
+         "tokenizer BPE, the weights F16, BF16 or F32. OUT gets its name when it is complete; a run that fails leaves "
+         "nothing behind. Other types come with quantize, from OUT.",
      .examples = "entropix convert Llama-3.2-1B llama-f16.gguf\nentropix quantize llama-f16.gguf llama-q8_0.gguf Q8_0"},
     {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
      .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
