@@ -132,9 +132,14 @@ const cli_command command_table[] = {
     {.name = "quantize", .id = COMMAND_QUANTIZE, .operands = "IN OUT TYPE", .minimum_operands = 3,
      .maximum_operands = 3, .run = command_quantize, .summary = "write a model with its matrices in another type",
      .description =
-         "Reads the GGUF file IN and writes OUT with its matrices in TYPE (F16, Q8_0, Q4_0, Q6_K and others). OUT "
-         "gets its name when it is complete; a run that fails leaves nothing behind.",
-     .examples = "entropix quantize model-f16.gguf model-q6_k.gguf Q6_K"},
+         "Reads the GGUF file IN and writes OUT with its matrices in TYPE: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, "
+         "Q5_K, Q4_K_M, Q4_K_S, Q4_K or Q4_0. Of the mixtures, _S gives the token embedding and the output Q6_K, and "
+         "_M also values and ffn_down of half of the layers. Norms, biases and routers stay as they are. Rows that are "
+         "no whole number of blocks of a type become Q8_0, or F16.\n"
+         "A table tells what each tensor became, its root mean square error as a share of the weights' and the largest "
+         "error. OUT gets its name when it is complete; a run that fails leaves nothing behind.",
+     .examples = "entropix quantize model-f16.gguf model-q4_k_m.gguf Q4_K_M\n"
+                 "entropix quantize model-f16.gguf model-q6_k.gguf Q6_K --json | jq .worst_tensor"},
     {.name = "convert", .id = COMMAND_CONVERT, .operands = "DIR OUT", .minimum_operands = 2, .maximum_operands = 2,
      .run = command_convert, .summary = "make a GGUF file of a Hugging Face folder (safetensors)",
      .description =

@@ -140,7 +140,7 @@ const cli_option option_table[OPTION_COUNT] = {
                                 "and after it, the kept candidates, the draw. One line a token, or a block of lines on "
                                 "a terminal"},
     [OPTION_JSON] = {.name = "json", .kind = KIND_FLAG, .otherwise = "",
-                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH | COMMAND_PERPLEXITY,
+                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_QUANTIZE,
                      .group = group_output,
                      .help = "machine-readable output; for run one object a token and one with the summary"},
     [OPTION_VERBOSE] = {.name = "verbose", .letter = 'v', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_INFO,

@@ -1,42 +1,64 @@
 /* quantize.c - entropix quantize: the same model with smaller numbers. */
-#include <sys/stat.h>
+#include <stdlib.h>
 
 #include "commands.h"
 #include "interrupt.h"
+#include "quantize.h"
 #include "terminal.h"
 
 typedef struct quantize_state {
     cli_progress bar;
+    quantize_result result;
+    bool out_of_memory;
 } quantize_state;
 
 static bool on_progress(void *context, uint64_t done, uint64_t total, const char *what) {
     quantize_state *state = context;
     progress_show(&state->bar, seconds_now(), done, total, what);
-    return !interrupt_seen();
+    return !interrupt_seen() && !state->out_of_memory;
 }
 
-static uint64_t file_size(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+static void on_report(void *context, const ex_quantized *tensor) {
+    quantize_state *state = context;
+    state->out_of_memory |= !quantize_add(&state->result, tensor);
+}
+
+static bool was_quantised(const quantized_row *row) {
+    return row->type != row->before && 8 * row->n_bytes_before < 16 * row->n_weights;
+}
+
+static void warn(const quantize_result *result) {
+    size_t n_again = 0;
+    for (size_t i = 0; i < result->n_rows; i++) n_again += was_quantised(&result->rows[i]);
+    if (n_again)
+        message("warning: %zu tensors were quantised already; errors add up, so start from F16, BF16 or F32 if you can",
+                n_again);
 }
 
 int command_quantize(const cli_options *options) {
     const char *input = options->operands[0], *output = options->operands[1], *type = options->operands[2];
-    quantize_state state = {progress_begin()};
+    quantize_state state = {.bar = progress_begin(), .result = {.input = input, .output = output, .type = type}};
     ex_error error;
     double start = seconds_now();
-    ex_code code =
-        ex_quantize(input, output, type, (int32_t)option_integer(options, OPTION_THREADS), on_progress, &state, &error);
+    ex_code code = ex_quantize(input, output, type, (int32_t)option_integer(options, OPTION_THREADS), on_progress,
+                               on_report, &state, &error);
     progress_end(&state.bar);
+    state.result.seconds = seconds_now() - start;
+    int status = STATUS_OK;
     if (code != EX_OK && interrupt_seen()) {
         message("stopped by Ctrl-C; %s was not written", output);
-        return STATUS_INTERRUPTED;
+        status = STATUS_INTERRUPTED;
+    } else if (state.out_of_memory) {
+        status = report_memory();
+    } else if (code != EX_OK) {
+        status = report(&error);
+    } else {
+        warn(&state.result);
+        if (option_flag(options, OPTION_JSON))
+            quantize_json(&state.result);
+        else
+            quantize_print(&state.result);
     }
-    if (code != EX_OK) return report(&error);
-    char before[32], after[32];
-    uint64_t n_before = file_size(input), n_after = file_size(output);
-    printf("%s: %s -> %s: %s, %s (%.0f %%), %.1f s\n", input, format_bytes(before, n_before), output, type,
-           format_bytes(after, n_after), n_before ? 100 * (double)n_after / (double)n_before : 0,
-           seconds_now() - start);
-    return STATUS_OK;
+    free(state.result.rows);
+    return status;
 }

@@ -34,7 +34,6 @@ extern "C" {
 #endif
 
 /* ---- errors ------------------------------------------------------------------------------------------------ */
-
 typedef enum ex_code {
     EX_OK = 0,
     EX_ERROR_ARGUMENT = -1,    /* the caller's value is outside its documented range */
@@ -56,7 +55,6 @@ typedef struct ex_error {
 EX_API const char *ex_version(void);
 
 /* ---- files -------------------------------------------------------------------------------------------------- */
-
 typedef struct ex_file ex_file;
 
 typedef enum ex_value_type { /* numbered as in GGUF */
@@ -86,7 +84,7 @@ typedef struct ex_tensor {
     uint32_t n_dims;
     uint64_t ne[4];    /* ne[0] is contiguous; unused dimensions are 1 */
     const void *data;  /* in the map, aligned to the file's alignment */
-    uint64_t n_bytes;
+    uint64_t n_bytes;  /* of a type that is not known: up to the next tensor */
     uint64_t offset;   /* of the data in its file, bytes */
     uint32_t part;     /* the file that it lies in: 0 unless the model is split */
 } ex_tensor;
@@ -119,7 +117,6 @@ EX_API const char *ex_type_name(uint32_t type);
 EX_API int32_t ex_type_from_name(const char *name);
 
 /* ---- tokenizer ---------------------------------------------------------------------------------------------- */
-
 typedef struct ex_tokenizer ex_tokenizer;
 
 enum { EX_TOKEN_NONE = -1 };
@@ -172,7 +169,6 @@ EX_API ex_code ex_template_render(const ex_template *chat_template, const char *
                                   char **text, size_t *text_length, ex_error *error);
 
 /* ---- engine and session ------------------------------------------------------------------------------------- */
-
 typedef struct ex_engine ex_engine;
 typedef struct ex_session ex_session;
 
@@ -258,7 +254,6 @@ EX_API void ex_session_set_statistics(ex_session *session, bool on);
 EX_API const float *ex_session_scores(const ex_session *session, size_t *n_positions);
 
 /* ---- sampler: metrics --------------------------------------------------------------------------------------- */
-
 typedef struct ex_metrics {
     double logits_entropy;       /* bits */
     double logits_varentropy;    /* bits^2, variance of the information content of this distribution */
@@ -288,7 +283,6 @@ EX_API ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, i
                                size_t n_positions, const ex_attention **out, ex_error *error);
 
 /* ---- sampler: policy ---------------------------------------------------------------------------------------- */
-
 typedef enum ex_varentropy_source { EX_VARENTROPY_TOKEN, EX_VARENTROPY_SEQUENCE } ex_varentropy_source;
 
 /* Every number that a decision uses. Formulas: docs/SAMPLER.md. Field names are also the keys of policy files and of
@@ -333,7 +327,6 @@ EX_API ex_code ex_policy_get(const ex_policy *policy, const char *key, char *val
 EX_API ex_code ex_policy_check(const ex_policy *policy, ex_error *error);
 
 /* ---- sampler: decision, distribution, draw -------------------------------------------------------------------- */
-
 typedef enum ex_strategy {
     EX_STRATEGY_GREEDY,
     EX_STRATEGY_CLARIFY,
@@ -417,7 +410,6 @@ EX_API ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const e
 EX_API void ex_sampler_accept(ex_sampler *sampler, int32_t token, bool inserted);
 
 /* ---- generation --------------------------------------------------------------------------------------------- */
-
 typedef struct ex_generator ex_generator;
 
 typedef struct ex_generator_options {
@@ -459,14 +451,20 @@ EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *token
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
 
 /* ---- tools -------------------------------------------------------------------------------------------------- */
-
 /* Called with work done so far and in all; returns false to stop (the call then fails with EX_ERROR_ARGUMENT). */
 typedef bool (*ex_progress)(void *context, uint64_t done, uint64_t total, const char *what);
 
-/* Writes the model at `input` with its matrices in `type` ("F16", "Q8_0", "Q4_0", "Q6_K" …) to `output`: a temporary
- * file beside it, then renamed. `n_threads` 0: all. */
+typedef struct ex_quantized { /* what became of a tensor */
+    const ex_tensor *tensor; /* as it was */
+    uint32_t type, wanted;   /* as it is; as it would be if its rows were whole blocks of every type */
+    uint64_t n_bytes;
+    double relative_error, largest_error; /* root mean square over that of the values; largest absolute difference */
+} ex_quantized;
+/* Writes the model at `input` with its matrices in `type` ("F16", "Q8_0", "Q4_K_M" …) to `output`: a temporary file
+ * beside it, then renamed. `n_threads` 0: all. `report` (may be NULL) is called after each tensor. */
 EX_API ex_code ex_quantize(const char *input, const char *output, const char *type, int32_t n_threads,
-                           ex_progress progress, void *context, ex_error *error);
+                           ex_progress progress, void (*report)(void *context, const ex_quantized *result),
+                           void *context, ex_error *error);
 
 /* Writes the safetensors model in `folder`, as Hugging Face stores it (config.json, tokenizer.json; llama, mistral,
  * qwen2, qwen3), to one GGUF file. Matrices become `type` ("F16", "BF16", "F32"; NULL: what they are, F32 as F16). */

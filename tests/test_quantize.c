@@ -102,7 +102,7 @@ static void write_input(const char *bad_part, float bad, uint64_t bad_at) {
 }
 
 static ex_code quantize(const char *type, int32_t n_threads, ex_error *error) {
-    return ex_quantize(input, output, type, n_threads, NULL, NULL, error);
+    return ex_quantize(input, output, type, n_threads, NULL, NULL, NULL, error);
 }
 
 static ex_file *open_file(const char *path) {
@@ -144,8 +144,8 @@ static void test_errors_stay_within_bounds(void **state) {
         double bound;
     } rows[] = {{"F32", EX_TYPE_F32, 0, 0},         {"F16", EX_TYPE_F16, 1, 3e-4},
                 {"BF16", EX_TYPE_BF16, 32, 1.8e-3}, {"Q8_0", EX_TYPE_Q8_0, 7, 0.0052},
-                {"Q6_K", EX_TYPE_Q6_K, 18, 0.017},  {"Q4_K", EX_TYPE_Q4_K, 14, 0.07},
-                {"Q4_0", EX_TYPE_Q4_0, 2, 0.083}};
+                {"Q6_K", EX_TYPE_Q6_K, 18, 0.017},  {"Q5_K", EX_TYPE_Q5_K, 16, 0.035},
+                {"Q4_K", EX_TYPE_Q4_K, 14, 0.07},   {"Q4_0", EX_TYPE_Q4_0, 2, 0.083}};
     write_input(NULL, 0, 0);
     ex_file *before = open_file(input);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -238,12 +238,12 @@ static void test_converts_in_place(void **state) {
     ex_error error;
     write_input(NULL, 0, 0);
     unlink(output);
-    assert_ok(ex_quantize(input, input, "Q8_0", 2, NULL, NULL, &error), &error);
+    assert_ok(ex_quantize(input, input, "Q8_0", 2, NULL, NULL, NULL, &error), &error);
     ex_file *file = open_file(input);
     assert_int_equal(type_of(file, "token_embd.weight"), EX_TYPE_Q8_0);
     ex_file_close(file);
     assert_int_equal(count_files(folder), 1);
-    assert_ok(ex_quantize(input, input, "Q4_K", 2, NULL, NULL, &error), &error); /* from a quantised file */
+    assert_ok(ex_quantize(input, input, "Q4_K", 2, NULL, NULL, NULL, &error), &error); /* from a quantised file */
     file = open_file(input);
     assert_int_equal(type_of(file, "token_embd.weight"), EX_TYPE_Q4_K);
     ex_file_close(file);
@@ -285,11 +285,12 @@ static void test_refuses_bad_arguments(void **state) {
     unlink(output);
     assert_int_equal(quantize("Q5_1", 1, &error), EX_ERROR_ARGUMENT);
     assert_non_null(strstr(error.message,
-                           "'Q5_1' cannot be written; choose one of F32, F16, BF16, Q8_0, Q6_K, Q4_K_M, Q4_K, Q4_0"));
+                           "'Q5_1' cannot be written; choose one of F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, "
+                           "Q5_K_S, Q5_K, Q4_K_M, Q4_K_S, Q4_K, Q4_0"));
     assert_int_equal(quantize("Q8_0", -1, &error), EX_ERROR_ARGUMENT);
-    assert_int_equal(ex_quantize(input, NULL, "Q8_0", 1, NULL, NULL, &error), EX_ERROR_ARGUMENT);
-    assert_int_equal(ex_quantize("/nowhere/in.gguf", output, "Q8_0", 1, NULL, NULL, &error), EX_ERROR_IO);
-    assert_int_equal(ex_quantize(input, "/nowhere/out.gguf", "Q8_0", 1, NULL, NULL, &error), EX_ERROR_IO);
+    assert_int_equal(ex_quantize(input, NULL, "Q8_0", 1, NULL, NULL, NULL, &error), EX_ERROR_ARGUMENT);
+    assert_int_equal(ex_quantize("/nowhere/in.gguf", output, "Q8_0", 1, NULL, NULL, NULL, &error), EX_ERROR_IO);
+    assert_int_equal(ex_quantize(input, "/nowhere/out.gguf", "Q8_0", 1, NULL, NULL, NULL, &error), EX_ERROR_IO);
     assert_non_null(strstr(error.message, "/nowhere/out.gguf: cannot create the file"));
     assert_int_equal(count_files(folder), 1);
 }
@@ -316,7 +317,7 @@ static void test_progress(void **state) {
     watch w = {0};
     write_input(NULL, 0, 0);
     unlink(output);
-    assert_ok(ex_quantize(input, output, "Q8_0", 2, look, &w, &error), &error);
+    assert_ok(ex_quantize(input, output, "Q8_0", 2, look, NULL, &w, &error), &error);
     assert_int_equal(w.done, w.total);
     assert_true(w.calls >= N_PARTS);
     assert_string_equal(w.first, "token_embd.weight");
@@ -324,7 +325,7 @@ static void test_progress(void **state) {
     unlink(output);
     for (uint64_t stop = 1; stop <= N_PARTS; stop += N_PARTS - 1) {
         w = (watch){.stop_after = stop};
-        assert_int_equal(ex_quantize(input, output, "Q8_0", 2, look, &w, &error), EX_ERROR_ARGUMENT);
+        assert_int_equal(ex_quantize(input, output, "Q8_0", 2, look, NULL, &w, &error), EX_ERROR_ARGUMENT);
         assert_non_null(strstr(error.message, "stopped on request"));
         assert_int_equal(count_files(folder), 1);
     }

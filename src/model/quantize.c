@@ -1,5 +1,6 @@
 /* quantize.c - a model's matrices in another type. Weights stream through in slabs: memory does not grow with the
- * model. A slab is dealt to threads in chunks that are whole blocks of every type, so rows need not be told apart. */
+ * model. A slab is dealt to threads in chunks that are whole blocks of every type, so rows need not be told apart; one
+ * of the threads writes the slab before it meanwhile. What a type makes of the weights is measured on the way. */
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -17,19 +18,26 @@
 
 enum {
     CHUNK = 8192, /* weights; a multiple of every block */
-    SLAB = 256 * CHUNK,
+    SLAB_CHUNKS = 256,
+    SLAB = SLAB_CHUNKS * CHUNK,
     LONGEST_NAME = 64,
     QUANTIZATION_VERSION = 2
 };
 
 typedef struct lane { /* what one thread needs */
-    float values[CHUNK];
+    float values[CHUNK], decoded[CHUNK];
     uint64_t bad; /* lowest weight that cannot be stored, or UINT64_MAX */
     float bad_value;
 } lane;
 
+typedef struct deviation { /* of decoded weights from what they were */
+    double squares, errors; /* sums of squares: of the weights, of the differences */
+    double largest;         /* absolute difference */
+} deviation;
+
 typedef struct conversion { /* of one tensor */
     const ex_tensor *tensor;
+    uint32_t type;
     const ex_format *from, *to; /* `to` is NULL when the bytes are only copied */
     uint64_t n_weights;
     uint64_t from_chunk_bytes, to_chunk_bytes;
@@ -37,6 +45,8 @@ typedef struct conversion { /* of one tensor */
     uint64_t first, n; /* the slab, in weights */
     unsigned char *out;
     lane *lanes;
+    deviation *chunks; /* of the slab: added up in order, the sums do not depend on the number of threads */
+    deviation sum;
 } conversion;
 
 typedef struct job {
@@ -47,9 +57,14 @@ typedef struct job {
     const ex_recipe *recipe;
     uint64_t n_layer;
     lane *lanes;
-    unsigned char *slab;
+    deviation *chunks;
+    unsigned char *slabs[2]; /* one is filled while the other is written */
+    int filled;              /* of them */
+    const void *waiting;     /* converted and not yet written */
+    uint64_t n_waiting;
     uint64_t done, total; /* bytes of the input's tensors */
     ex_progress progress;
+    void (*report)(void *context, const ex_quantized *result);
     void *context;
     ex_error *error;
 } job;
@@ -76,6 +91,10 @@ static bool is_converted(const ex_tensor *tensor) {
 
 static uint32_t target_type(const job *j, const ex_tensor *tensor) {
     return is_converted(tensor) ? ex_recipe_type(j->recipe, tensor->name, tensor->ne[0], j->n_layer) : tensor->type;
+}
+
+static uint32_t wanted_type(const job *j, const ex_tensor *tensor) {
+    return is_converted(tensor) ? ex_recipe_wanted(j->recipe, tensor->name, j->n_layer) : tensor->type;
 }
 
 /* A quantised matrix of a type that cannot be decoded would silently stay as it is. */
@@ -109,21 +128,75 @@ static void check_values(lane *own, uint64_t first, size_t n, float limit) {
     }
 }
 
-static void convert_chunks(void *context, ex_worker *worker) {
-    conversion *c = context;
-    lane *own = &c->lanes[worker->index];
-    size_t total = (size_t)((c->n + CHUNK - 1) / CHUNK), chunk, end;
-    while (ex_worker_next(worker, total, 1, &chunk, &end)) {
-        uint64_t first = c->first + chunk * CHUNK;
-        uint64_t rest = c->first + c->n - first;
-        size_t n = rest < CHUNK ? (size_t)rest : CHUNK;
-        c->from->decode((const unsigned char *)c->tensor->data + first / CHUNK * c->from_chunk_bytes, n, own->values);
-        check_values(own, first, n, c->limit);
-        if (c->to && own->bad == UINT64_MAX) c->to->encode(own->values, n, c->out + chunk * c->to_chunk_bytes);
+static deviation measure_deviation(const float *values, const float *decoded, size_t n) {
+    enum { SUMS = 8 }; /* side by side: one addition need not wait for the one before */
+    double squares[SUMS] = {0}, errors[SUMS] = {0}, largest[SUMS] = {0};
+    for (size_t i = 0; i + SUMS <= n; i += SUMS) {
+        for (size_t k = 0; k < SUMS; k++) {
+            double value = (double)values[i + k], error = fabs(value - (double)decoded[i + k]);
+            squares[k] += value * value;
+            errors[k] += error * error;
+            largest[k] = error > largest[k] ? error : largest[k];
+        }
+    }
+    deviation sum = {0};
+    for (size_t k = 0; k < SUMS; k++) {
+        size_t i = n / SUMS * SUMS + k;
+        double value = i < n ? (double)values[i] : 0, error = i < n ? fabs(value - (double)decoded[i]) : 0;
+        sum.squares += squares[k] + value * value;
+        sum.errors += errors[k] + error * error;
+        sum.largest = fmax(sum.largest, fmax(largest[k], error));
+    }
+    return sum;
+}
+
+static void convert_chunk(conversion *c, lane *own, size_t chunk) {
+    uint64_t first = c->first + chunk * CHUNK;
+    uint64_t rest = c->first + c->n - first;
+    size_t n = rest < CHUNK ? (size_t)rest : CHUNK;
+    unsigned char *out = c->out + chunk * c->to_chunk_bytes;
+    c->from->decode((const unsigned char *)c->tensor->data + first / CHUNK * c->from_chunk_bytes, n, own->values);
+    check_values(own, first, n, c->limit);
+    if (!c->to || own->bad != UINT64_MAX) return;
+    c->to->encode(own->values, n, out);
+    c->to->decode(out, n, own->decoded);
+    c->chunks[chunk] = measure_deviation(own->values, own->decoded, n);
+}
+
+static ex_code write_waiting(job *j) {
+    ex_code code = ex_writer_data(j->writer, j->waiting, j->n_waiting, j->error);
+    j->n_waiting = 0;
+    return code;
+}
+
+typedef struct slab_work {
+    job *job;
+    conversion *conversion;
+    ex_code written;
+} slab_work;
+
+/* The first piece of work is to write the slab before this one; whoever takes it leaves the chunks to the others. */
+static void convert_slab_pieces(void *context, ex_worker *worker) {
+    slab_work *work = context;
+    conversion *c = work->conversion;
+    size_t n_pieces = 1 + (size_t)((c->n + CHUNK - 1) / CHUNK), piece, end;
+    while (ex_worker_next(worker, n_pieces, 1, &piece, &end)) {
+        if (piece == 0)
+            work->written = work->job->n_waiting ? write_waiting(work->job) : EX_OK;
+        else
+            convert_chunk(c, &c->lanes[worker->index], piece - 1);
     }
 }
 
-static ex_code report_bad_weight(const job *j, const conversion *c, uint32_t type) {
+static void add_deviations(conversion *c) {
+    for (size_t i = 0; c->to && i < (size_t)((c->n + CHUNK - 1) / CHUNK); i++) {
+        c->sum.squares += c->chunks[i].squares;
+        c->sum.errors += c->chunks[i].errors;
+        c->sum.largest = fmax(c->sum.largest, c->chunks[i].largest);
+    }
+}
+
+static ex_code report_bad_weight(const job *j, const conversion *c) {
     const lane *worst = &c->lanes[0];
     for (int32_t i = 1; i < ex_team_size(j->team); i++)
         if (c->lanes[i].bad < worst->bad) worst = &c->lanes[i];
@@ -131,7 +204,7 @@ static ex_code report_bad_weight(const job *j, const conversion *c, uint32_t typ
     const ex_tensor *tensor = c->tensor;
     uint64_t row = worst->bad / tensor->ne[0], column = worst->bad % tensor->ne[0];
     char reason[64] = "is not finite";
-    if (isfinite(worst->bad_value)) snprintf(reason, sizeof reason, "is too large for %s", ex_type_name(type));
+    if (isfinite(worst->bad_value)) snprintf(reason, sizeof reason, "is too large for %s", ex_type_name(c->type));
     return ex_fail(j->error, EX_ERROR_NUMBER, tensor->offset,
                    "%s: tensor '%.*s': weight %" PRIu64 " (row %" PRIu64 ", column %" PRIu64 ") is %g, which %s",
                    j->path, (int)tensor->name.length, tensor->name.data, worst->bad, row, column,
@@ -143,41 +216,57 @@ static ex_code tell_progress(job *j, const char *what) {
     return ex_fail(j->error, EX_ERROR_ARGUMENT, 0, "stopped on request; nothing was written");
 }
 
-static ex_code convert_slab(job *j, conversion *c, uint32_t type) {
-    ex_code code = EX_OK;
-    if (c->from) {
-        ex_team_run(j->team, convert_chunks, c);
-        code = report_bad_weight(j, c, type);
-    }
-    uint64_t from_bytes = 0, to_bytes = 0;
+static ex_code convert_slab(job *j, conversion *c) {
+    slab_work work = {.job = j, .conversion = c, .written = EX_OK};
+    c->out = j->slabs[j->filled];
+    if (c->from)
+        ex_team_run(j->team, convert_slab_pieces, &work);
+    else if (j->n_waiting)
+        work.written = write_waiting(j);
+    ex_code code = work.written == EX_OK ? report_bad_weight(j, c) : work.written;
+    if (code != EX_OK) return code;
+    add_deviations(c);
+    uint64_t from_bytes = 0;
     ex_type_row_bytes(c->tensor->type, c->n, &from_bytes);
-    ex_type_row_bytes(type, c->n, &to_bytes);
-    const unsigned char *source = (const unsigned char *)c->tensor->data + c->first / CHUNK * c->from_chunk_bytes;
-    if (code == EX_OK) code = ex_writer_data(j->writer, c->to ? c->out : source, to_bytes, j->error);
+    ex_type_row_bytes(c->type, c->n, &j->n_waiting);
+    j->waiting = c->to ? c->out : (const unsigned char *)c->tensor->data + c->first / CHUNK * c->from_chunk_bytes;
+    j->filled ^= 1;
     j->done += from_bytes;
-    return code;
+    return EX_OK;
+}
+
+static void report_tensor(const job *j, const conversion *c) {
+    ex_quantized result = {.tensor = c->tensor,
+                           .type = c->type,
+                           .wanted = wanted_type(j, c->tensor),
+                           .relative_error = c->sum.squares > 0 ? sqrt(c->sum.errors / c->sum.squares) : 0,
+                           .largest_error = c->sum.largest};
+    ex_type_row_bytes(c->type, c->n_weights, &result.n_bytes);
+    if (j->report) j->report(j->context, &result);
 }
 
 static ex_code convert_tensor(job *j, const ex_tensor *tensor) {
     uint32_t type = target_type(j, tensor);
     bool copied = type == tensor->type;
     conversion c = {.tensor = tensor,
+                    .type = type,
                     .from = ex_format_find(tensor->type),
                     .to = copied ? NULL : ex_format_find(type),
                     .n_weights = tensor->ne[0] * tensor->ne[1] * tensor->ne[2] * tensor->ne[3],
                     .from_chunk_bytes = chunk_bytes(tensor->type),
                     .to_chunk_bytes = chunk_bytes(type),
                     .limit = largest_magnitude(copied ? EX_TYPE_F32 : type),
-                    .out = j->slab,
-                    .lanes = j->lanes};
+                    .lanes = j->lanes,
+                    .chunks = j->chunks};
     char what[LONGEST_NAME + 1] = "";
     memcpy(what, tensor->name.data, tensor->name.length);
     ex_code code = EX_OK;
     for (; c.first < c.n_weights && code == EX_OK; c.first += c.n) {
         c.n = c.n_weights - c.first < SLAB ? c.n_weights - c.first : SLAB;
-        code = convert_slab(j, &c, type);
+        code = convert_slab(j, &c);
         if (code == EX_OK) code = tell_progress(j, what);
     }
+    if (code == EX_OK) report_tensor(j, &c);
     return code;
 }
 
@@ -213,7 +302,7 @@ static ex_code write_model(job *j) {
     if (code == EX_OK) code = declare_tensors(j);
     for (size_t i = 0; i < ex_file_tensor_count(j->input) && code == EX_OK; i++)
         code = convert_tensor(j, ex_file_tensor(j->input, i));
-    return code;
+    return code == EX_OK && j->n_waiting ? write_waiting(j) : code;
 }
 
 static ex_code survey(job *j) {
@@ -234,8 +323,10 @@ static ex_code take_memory(job *j, int32_t n_threads) {
     if (code != EX_OK) return code;
     size_t n_lanes = (size_t)ex_team_size(j->team);
     j->lanes = ex_allocate(n_lanes, sizeof *j->lanes);
-    j->slab = ex_allocate_aligned(SLAB, sizeof(float));
-    if (!j->lanes || !j->slab) return ex_fail_memory(j->error, "the conversion of weights");
+    j->chunks = ex_allocate(SLAB_CHUNKS, sizeof *j->chunks);
+    for (int i = 0; i < 2; i++) j->slabs[i] = ex_allocate_aligned(SLAB, sizeof(float));
+    if (!j->lanes || !j->chunks || !j->slabs[0] || !j->slabs[1])
+        return ex_fail_memory(j->error, "the conversion of weights");
     for (size_t i = 0; i < n_lanes; i++) j->lanes[i].bad = UINT64_MAX;
     return EX_OK;
 }
@@ -260,18 +351,20 @@ static ex_code find_recipe(const ex_recipe **out, const char *type, ex_error *er
 }
 
 ex_code ex_quantize(const char *input, const char *output, const char *type, int32_t n_threads, ex_progress progress,
-                    void *context, ex_error *error) {
+                    void (*report)(void *context, const ex_quantized *result), void *context, ex_error *error) {
     if (!input || !output || !type)
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "quantize needs input, output and type");
-    job j = {.path = input, .progress = progress, .context = context, .error = error};
+    job j = {.path = input, .progress = progress, .report = report, .context = context, .error = error};
     ex_code code = find_recipe(&j.recipe, type, error);
     ex_file *file = NULL;
     if (code == EX_OK) code = ex_file_open(&file, input, error);
     j.input = file;
+    if (code == EX_OK) code = ex_file_check_types(file, error);
     if (code == EX_OK) code = run_job(&j, output, n_threads);
     ex_team_close(j.team);
     free(j.lanes);
-    free(j.slab);
+    free(j.chunks);
+    for (int i = 0; i < 2; i++) free(j.slabs[i]);
     ex_file_close(file);
     return code;
 }

@@ -10,8 +10,9 @@
 typedef struct ex_recipe {
     const char *name;
     uint32_t file_type; /* general.file_type, informative */
-    uint32_t type;      /* of most matrices */
-    uint32_t important; /* of those whose rounding errors reach the output most directly */
+    uint32_t type;       /* of most matrices */
+    uint32_t important;  /* of those in some layers whose rounding errors cost most */
+    uint32_t vocabulary; /* of the token embedding and the output */
 } ex_recipe;
 
 /* By name, in any case; NULL when there is none. */
@@ -20,8 +21,11 @@ const ex_recipe *ex_recipe_find(const char *name);
 /* "F32, F16, …" for messages. */
 void ex_recipe_names(char *out, size_t capacity);
 
-/* The type for a matrix with rows of `n_columns` weights in a model of `n_layer` layers. Rows that are no whole number
- * of blocks fall back to Q8_0, and if that does not fit either, to F16. */
+/* The type for a matrix in a model of `n_layer` layers, whatever its shape. */
+uint32_t ex_recipe_wanted(const ex_recipe *recipe, ex_string tensor, uint64_t n_layer);
+
+/* The type for a matrix with rows of `n_columns` weights: the wanted one. Rows that are no whole number of its blocks
+ * fall back to Q8_0, and if that does not fit either, to F16. */
 uint32_t ex_recipe_type(const ex_recipe *recipe, ex_string tensor, uint64_t n_columns, uint64_t n_layer);
 
 /* N of "blk.N.REST" (`rest` is then REST), or -1. */
