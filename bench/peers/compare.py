@@ -25,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 NODE_LLAMA_CPP = "3.22.1"
 NPM_NAME = "llama.cpp (npm)"
+FILE_TYPES = {14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M"}  # names of mixtures: general.file_type
 COLUMNS = ["date", "machine", "threads", "model", "type", "test", "program", "version", "rounds", "tokens_per_second",
            "lowest", "highest", "entropix_ratio", "limit", "gigabytes_per_second", "notes"]
 
@@ -67,8 +68,8 @@ class Entropix:
     name = "entropix"
     notes = "metrics and sampling included"
 
-    def __init__(self, program, arguments):
-        self.command = [program, "bench", "-m", arguments.model, "-t", str(arguments.threads), "--json", "-r", "1"]
+    def __init__(self, model, arguments):
+        self.command = [arguments.entropix, "bench", "-m", model, "-t", str(arguments.threads), "--json", "-r", "1"]
         self.cache = arguments.entropix_options
         self.timeout = arguments.timeout
         self.version, self.last = "", {}
@@ -97,9 +98,9 @@ class Entropix:
 
 class LlamaBench:
     """llama-bench, or what has its options and output."""
-    def __init__(self, name, command, arguments, help_text=None):
+    def __init__(self, name, command, model, arguments, help_text=None):
         self.name, self.command = name, command
-        self.common = ["-m", arguments.model, "-t", str(arguments.threads), "-r", "1"]
+        self.common = ["-m", model, "-t", str(arguments.threads), "-r", "1"]
         self.timeout = arguments.timeout
         self.version, self.notes = "", ""
         self.is_package = help_text is None
@@ -138,16 +139,17 @@ def install_package(folder):
     return ["node", script]
 
 
-def open_peers(arguments, folder):
+def find_peers(arguments, folder):
+    """(name, command, help text) of each; the package has no help text."""
     peers = []
-    if not arguments.no_npm:
-        peers.append(LlamaBench(NPM_NAME, install_package(folder), arguments))
     for peer in arguments.peer:
         name, separator, command = peer.partition("=")
-        if not separator or not command:
-            raise Failure(f"--peer {peer}: write NAME=COMMAND")
         words = shlex.split(command)
-        peers.append(LlamaBench(name, words, arguments, run(words[:1] + ["--help"], 60)))
+        if not separator or not words:
+            raise Failure(f"--peer {peer}: write NAME=COMMAND")
+        peers.append((name, words, run(words[:1] + ["--help"], 60)))
+    if not arguments.no_npm:
+        peers.insert(0, (NPM_NAME, install_package(folder), None))
     if not peers:
         raise Failure("nothing to compare with: give --peer, or leave --no-npm out")
     return peers
@@ -183,14 +185,14 @@ def median_of(values):
     return statistics.median(values) if values else None
 
 
-def make_rows(arguments, programs, samples, limits):
-    info = json.loads(run([arguments.entropix, "info", "-m", arguments.model, "--json"], 60))
+def make_rows(model, arguments, programs, samples, limits):
+    info = json.loads(run([arguments.entropix, "info", "-m", model, "--json"], 60))
     ours = programs[0].name
     common = {
         "date": datetime.date.today().isoformat(), "machine": arguments.machine or processor_name(),
         "threads": arguments.threads, "rounds": arguments.rounds,
         "model": arguments.label or f"{info['architecture']} {info['n_parameters'] / 1e6:.0f} M",
-        "type": arguments.type or info["types"][0]["type"],
+        "type": FILE_TYPES.get(info["keys"].get("general.file_type"), info["types"][0]["type"]),
     }
     for test, by_program in samples.items():
         limit = median_of([pair[0] for pair in limits[test]])
@@ -205,7 +207,7 @@ def make_rows(arguments, programs, samples, limits):
 
 
 def print_table(rows):
-    print("| test | program | tokens/s | lowest to highest | entropix is faster by | share of the limit |")
+    print("| test | program | tokens/s | lowest to highest | entropix to it | share of the limit |")
     print("|---|---|---:|---:|---:|---:|")
     for row in rows:
         share = f"{float(row['tokens_per_second']) / float(row['limit']):.2f}" if row["limit"] else ""
@@ -226,7 +228,7 @@ def append_rows(path, rows):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("-m", "--model", required=True, help="the GGUF file that all programs read")
+    add("-m", "--model", action="append", required=True, help="the GGUF file that all programs read; may be repeated")
     add("-t", "--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every program (all cores)")
     add("-r", "--rounds", type=int, default=3, help="(3)")
     add("-p", "--n-prompt", type=int, default=512, help="tokens of the prefill (512)")
@@ -239,7 +241,6 @@ def parse_arguments():
     add("--entropix", default=os.path.join(ROOT, "build", "release", "entropix"), metavar="FILE", help="the program")
     add("--entropix-options", type=shlex.split, default=[], metavar="OPTIONS", help="further options of its bench")
     add("--label", help="the model's name in the results (architecture and number of parameters)")
-    add("--type", help="its type in the results (the first of the file)")
     add("--machine", help="its name in the results (the processor's)")
     add("--keep", action="store_true", help="leave the temporary folder")
     add("--timeout", type=int, default=1800, metavar="SECONDS", help="for one measurement (1800)")
@@ -255,14 +256,17 @@ def warn_if_busy():
 
 def compare(arguments, folder):
     warn_if_busy()
+    peers = find_peers(arguments, folder)
     tests = [Test(arguments.n_prompt, arguments.n_gen, 0)]
     tests += [Test(0, arguments.depth_gen, int(depth)) for depth in arguments.depths.split(",") if depth]
-    programs = [Entropix(arguments.entropix, arguments)] + open_peers(arguments, folder)
-    samples, limits = measure_rounds(programs, tests, arguments.rounds)
-    rows = list(make_rows(arguments, programs, samples, limits))
-    print_table(rows)
-    if arguments.output:
-        append_rows(arguments.output, rows)
+    for model in arguments.model:
+        programs = [Entropix(model, arguments)] + [LlamaBench(*peer[:2], model, arguments, peer[2]) for peer in peers]
+        samples, limits = measure_rounds(programs, tests, arguments.rounds)
+        rows = list(make_rows(model, arguments, programs, samples, limits))
+        print(f"\n{rows[0]['model']}, {rows[0]['type']}\n")
+        print_table(rows)
+        if arguments.output:
+            append_rows(arguments.output, rows)
 
 
 def main():
