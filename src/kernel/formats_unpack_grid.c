@@ -93,7 +93,7 @@ void ex_unpack_iq3_s(const void *blocks, size_t n_blocks, ex_unpacked *out) {
     (void)n_blocks;
     float scale = ex_half_to_float(block->scale);
     for (size_t i = 0; i < 32; i++) {
-        size_t high = block->high[i / 4] >> i % 4 * 2;
+        size_t high = (size_t)block->high[i / 4] >> i % 4 * 2;
         size_t first = block->quants[2 * i] | (high & 1) << 8, second = block->quants[2 * i + 1] | (high >> 1 & 1) << 8;
         put_signed(two_of(ex_grid_iq3_s, first, second), block->signs[i], out->quants + 8 * i);
     }
@@ -134,7 +134,7 @@ void ex_unpack_iq1_m(const void *blocks, size_t n_blocks, ex_unpacked *out) {
     (void)n_blocks;
     float scale = iq1_m_scale(block->scales) * (1.0f / EX_GRID_IQ1_ONE);
     for (size_t i = 0; i < 32; i++) {
-        uint32_t high = block->high[i / 2] >> i % 2 * 4;
+        uint32_t high = (uint32_t)block->high[i / 2] >> i % 2 * 4;
         put_iq1(block->quants[i] | (high & 7) << 8, high >> 3 & 1, out->quants + 8 * i);
     }
     for (size_t s = 0; s < 16; s++)
