@@ -53,6 +53,11 @@ def run(command, timeout, **options):
     return out
 
 
+def parse_json(text):
+    """Some builds print warnings between the lines of their JSON."""
+    return json.loads("\n".join(line for line in text.splitlines() if line.strip()[:1] in tuple('[]{}"')))
+
+
 class Test:
     def __init__(self, n_prompt, n_generate, depth):
         self.n_prompt, self.n_generate, self.depth = n_prompt, n_generate, depth
@@ -99,7 +104,8 @@ class Entropix:
 class LlamaBench:
     """llama-bench, or what has its options and output."""
     def __init__(self, name, command, model, arguments, help_text=None):
-        self.name, self.command = name, command
+        self.name, _, self.given_version = name.partition("@")
+        self.command = command
         self.common = ["-m", model, "-t", str(arguments.threads), "-r", "1"]
         self.timeout = arguments.timeout
         self.version, self.notes = "", ""
@@ -116,10 +122,10 @@ class LlamaBench:
         return ["-p", "0", "-n", "0", "-gp", f"{test.depth},{test.n_generate}"]
 
     def measure(self, test):
-        rows = json.loads(run(self.command + self.common + self.options(test), self.timeout))
+        rows = parse_json(run(self.command + self.common + self.options(test), self.timeout))
         if len(rows) != len(test.names()):
             raise Failure(f"{self.name}: {len(rows)} results for {len(test.names())} tests")
-        self.version = rows[0].get("build_commit", "")
+        self.version = self.given_version or rows[0].get("build_commit", "")
         options = [word for word in self.command[1:] if not os.path.exists(word)]
         self.notes = " ".join(options + [f"flash_attn={rows[0].get('flash_attn')}"])
         return [float(row["avg_ts"]) for row in rows]
@@ -236,7 +242,8 @@ def parse_arguments():
     add("-d", "--depths", default="", metavar="N,N", help="also decode after so many positions, such as 2048,8192")
     add("--depth-gen", type=int, default=32, metavar="N", help="tokens to decode there (32)")
     add("-o", "--output", metavar="FILE", help="append the results to this CSV file")
-    add("--peer", action="append", default=[], metavar="NAME=COMMAND", help="a llama-bench, with options of its own")
+    add("--peer", action="append", default=[], metavar="NAME[@VERSION]=COMMAND",
+        help="a llama-bench, with options of its own; the version, if it does not know its own")
     add("--no-npm", action="store_true", help="do not install and measure llama.cpp from npm")
     add("--entropix", default=os.path.join(ROOT, "build", "release", "entropix"), metavar="FILE", help="the program")
     add("--entropix-options", type=shlex.split, default=[], metavar="OPTIONS", help="further options of its bench")
