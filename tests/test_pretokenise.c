@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -11,7 +12,7 @@
 
 #include "base/rng.h"
 #include "base/utf8.h"
-#include "text/pretokenise.h"
+#include "text/pattern.h"
 
 /* ---- classes ---- */
 
@@ -173,6 +174,12 @@ static ex_code keep_word(void *context, const char *word, size_t length, ex_erro
     return EX_OK;
 }
 
+static ex_code count_word(void *context, const char *word, size_t length, ex_error *error) {
+    (void)word, (void)length, (void)error;
+    ++*(size_t *)context;
+    return EX_OK;
+}
+
 /* ---- random text ---- */
 
 /* Characters where rules meet, then ranges for variety. */
@@ -247,6 +254,25 @@ static void compare(const char *name, const pieces *found, const pieces *expecte
     assert_int_equal(found->n, expected->n);
 }
 
+static ex_pattern *open_pattern(const char *const *expressions) {
+    ex_error error;
+    ex_pattern *pattern;
+    assert_ok(ex_pattern_open(&pattern, &error), &error);
+    for (size_t i = 0; i < EX_MAX_SPLIT_RULES && expressions[i]; i++)
+        assert_ok(ex_pattern_add(pattern, (ex_string){expressions[i], strlen(expressions[i])}, 0, &error), &error);
+    return pattern;
+}
+
+/* The way of expressions that no scanner is known for gives the same words. */
+static void compare_pattern(const ex_pattern *pattern, const char *name, const char *text, size_t length,
+                            const pieces *expected) {
+    static pieces found;
+    ex_error error;
+    found.n = 0;
+    assert_ok(ex_pattern_split(pattern, text, length, 0, keep_word, &found, &error), &error);
+    compare(name, &found, expected, text, length);
+}
+
 static void test_scanners_against_expressions(void **state) {
     (void)state;
     static pieces found, expected;
@@ -262,17 +288,91 @@ static void test_scanners_against_expressions(void **state) {
         pcre2_code *codes[EX_MAX_SPLIT_RULES] = {0};
         for (size_t i = 0; i < EX_MAX_SPLIT_RULES && families[family].expressions[i]; i++)
             codes[i] = compile(families[family].expressions[i]);
-        for (int round = 0; round < 1000; round++) {
+        ex_pattern *pattern = open_pattern(families[family].expressions);
+        for (int round = 0; round < 500; round++) {
             size_t length = random_text(&seed, unassigned, data, text);
             split_by_expressions(codes, text, length, &expected);
             found.n = 0;
             assert_int_equal(ex_pretokenise(row->pretokeniser, text, length, keep_word, &found, NULL), EX_OK);
             compare(name, &found, &expected, text, length);
+            if (round % 4 == 0) compare_pattern(pattern, name, text, length, &expected);
         }
+        ex_pattern_close(pattern);
         for (size_t i = 0; i < EX_MAX_SPLIT_RULES; i++) pcre2_code_free(codes[i]);
     }
     pcre2_match_data_free(data);
     pcre2_code_free(unassigned);
+}
+
+/* ---- expressions from files ---- */
+
+static void expect_refusal(const char *expression, const char *part) {
+    ex_error error = {0};
+    ex_pattern *pattern;
+    assert_ok(ex_pattern_open(&pattern, &error), &error);
+    ex_code code = ex_pattern_add(pattern, (ex_string){expression, strlen(expression)}, 77, &error);
+    if (code != EX_ERROR_UNSUPPORTED || !strstr(error.message, part)) fail_msg("%s: %s", expression, error.message);
+    assert_int_equal(error.position, 77);
+    ex_pattern_close(pattern);
+}
+
+static void test_expressions_that_are_refused(void **state) {
+    (void)state;
+    expect_refusal("[\\p{L}&&[^\\p{Han}]]+", "class within a class");
+    expect_refusal("[a[bc]]", "class within a class");
+    expect_refusal("(a", "is wrong");
+    expect_refusal("\\p{NoSuchThing}", "is wrong");
+    expect_refusal("(a+)\\1", "back reference");
+    expect_refusal("\\C", "is wrong"); /* would cut characters */
+    expect_refusal("(?:(?:(?:a{1,9999}){1,9999}){1,9999})", "is wrong");
+    ex_pattern_close(NULL);
+}
+
+static void expect_words(const char *expression, const char *text, const char *words) {
+    pieces found = {0};
+    ex_pattern *pattern = open_pattern((const char *const[EX_MAX_SPLIT_RULES]){expression});
+    ex_error error;
+    assert_ok(ex_pattern_split(pattern, text, strlen(text), 0, keep_word, &found, &error), &error);
+    char joined[128];
+    size_t n = 0;
+    for (size_t i = 0, first = 0; i < found.n; first = found.ends[i++])
+        n += (size_t)snprintf(joined + n, sizeof joined - n, "%s%.*s", i ? "_" : "", (int)(found.ends[i] - first),
+                              text + first);
+    assert_string_equal(joined, words);
+    ex_pattern_close(pattern);
+}
+
+static void test_words_of_expressions(void **state) {
+    (void)state;
+    expect_words("\\p{Han}+", "a中。b", "a_中_。b");  /* the script alone: 。 is shared */
+    expect_words("\\P{Han}+", "a中。b", "a_中_。b");
+    expect_words("[]a]+|[^]b]", "]a]bc", "]a]_b_c"); /* a bracket that is first in its class */
+    expect_words("[[:digit:]x]+", "a1x2b", "a_1x2_b");
+    expect_words("(?=b)", "abab", "a_ba_b");
+    expect_words("(?<=b)", "abab", "ab_ab");
+    expect_words("x*", "axxb", "a_xx_b");
+    expect_words("a\\[b[c\\]]", "xa[b]y", "x_a[b]_y");
+}
+
+/* Whatever an expression would take: an answer, or an error, in a time that is in proportion to the text. */
+static void test_expressions_that_take_too_long(void **state) {
+    (void)state;
+    static const char *const expressions[] = {"(a+)+b", "(a|a)*b", "(?:a*)*b", "a+b", "a*a*a*a*b", "(a+)(a+)(a+)x",
+                                              "(?:aa|a)*+b", "(?=.*x)y", "(a(?1)?b)", "(?:a(?=a*b))", "a++b",
+                                              "(?<=a{100})a*b"};
+    enum { LENGTH = 1 << 17 };
+    char *text = malloc(LENGTH);
+    assert_non_null(text);
+    memset(text, 'a', LENGTH);
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        ex_error error = {0};
+        ex_pattern *pattern = open_pattern((const char *const[EX_MAX_SPLIT_RULES]){expressions[i]});
+        size_t n_words = 0;
+        ex_code code = ex_pattern_split(pattern, text, LENGTH, 0, count_word, &n_words, &error);
+        assert_true(code == EX_OK || (code == EX_ERROR_UNSUPPORTED && strstr(error.message, "too much time")));
+        ex_pattern_close(pattern);
+    }
+    free(text);
 }
 
 static ex_code stop_at_third(void *context, const char *word, size_t length, ex_error *error) {
@@ -294,6 +394,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_scanners_against_expressions),
+        cmocka_unit_test(test_expressions_that_are_refused),
+        cmocka_unit_test(test_words_of_expressions),
+        cmocka_unit_test(test_expressions_that_take_too_long),
         cmocka_unit_test(test_sink_stops_the_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 enum { MAX_LINES = 24, MAX_VALUES = 64 };
 
 /* One key a line: "T NAME;VALUE…" with T = s a string, u a u32, b a bool, S strings, i integers, f numbers. NAME goes
- * without "tokenizer.ggml.", unless it begins with a dot, which stands for "tokenizer". */
+ * without "tokenizer.ggml.", unless it begins with a dot, which stands for "tokenizer", or with a slash, for nothing. */
 typedef struct recipe {
     const char *lines[MAX_LINES];
 } recipe;
@@ -32,11 +32,12 @@ static size_t split_values(const char *at, ex_string *out) {
 
 static ex_code write_line(ex_writer *writer, const char *line, ex_error *error) {
     char name[64];
-    int length = (int)strcspn(line + 2, ";");
-    const char *prefix = line[2] == '.' ? "tokenizer" : "tokenizer.ggml.";
-    snprintf(name, sizeof name, "%s%.*s", prefix, length, line + 2);
+    bool whole = line[2] == '/';
+    const char *prefix = whole ? "" : line[2] == '.' ? "tokenizer" : "tokenizer.ggml.", *rest = line + 2 + whole;
+    int length = (int)strcspn(rest, ";");
+    snprintf(name, sizeof name, "%s%.*s", prefix, length, rest);
     ex_string values[MAX_VALUES];
-    size_t n = split_values(line + 2 + length, values);
+    size_t n = split_values(rest + length, values);
     int32_t integers[MAX_VALUES];
     float numbers[MAX_VALUES];
     for (size_t i = 0; i < n; i++) {
@@ -106,6 +107,7 @@ static void expect_tokens(const ex_tokenizer *tokenizer, const char *text, uint3
 
 /* G stands for U+0120, the space of byte-level BPE; its other letters are themselves. */
 #define G "\xC4\xA0"
+#define SP "\xE2\x96\x81"
 static const recipe bpe = {{
     "s model;gpt2",
     "s pre;llama-bpe",
@@ -181,7 +183,108 @@ static void test_sentencepiece(void **state) {
     ex_tokenizer_close(tokenizer);
 }
 
+/* Characters merged by rank; spaces are U+2581, bytes have tokens, line feeds stay together. */
+static void test_characters_by_rank(void **state) {
+    (void)state;
+    const recipe r = {{"s model;gemma4",
+                       "S tokens;<pad>;<eos>;<bos>;<unk>;" SP ";a;b;ab;" SP "a;\n;\n\n;<0xC3>;<0xA9>;" SP SP ";<x>",
+                       "i token_type;3;3;3;3;1;1;1;1;1;1;1;6;6;1;4",
+                       "S merges;a b;" SP " a;" SP " " SP}};
+    ex_tokenizer *tokenizer = open_good(&r);
+    expect_tokens(tokenizer, "ab", EX_TOKENIZE_ADD_BEGINNING, IDS(2, 7));
+    expect_tokens(tokenizer, " ab a", 0, IDS(4, 7, 8));      /* "a b" is the first merge */
+    expect_tokens(tokenizer, "   a", 0, IDS(13, 8));
+    expect_tokens(tokenizer, "a\n\nb", 0, IDS(5, 10, 6));    /* though no merge makes it */
+    expect_tokens(tokenizer, "\n\n\n", 0, IDS(9, 9, 9));
+    expect_tokens(tokenizer, "\xC3\xA9" "b", 0, IDS(11, 12, 6));
+    expect_tokens(tokenizer, "\xC3\xA8", 0, IDS(3));
+    expect_tokens(tokenizer, "a<x>b", 0, IDS(5, 14, 6));
+    assert_int_equal(ex_token_beginning(tokenizer), 2);
+    ex_tokenizer_close(tokenizer);
+}
+
+/* ---- the file's own expressions ---- */
+
+static void check_own_words(const char *line, const int32_t *expected) {
+    const recipe r = {{"s model;gpt2", "s pre;of-its-own", "S tokens;1;2;12;a;a1;" G ";" G "a",
+                       "S merges;1 2;a 1;" G " a", line}};
+    ex_tokenizer *tokenizer = open_good(&r);
+    expect_tokens(tokenizer, "a12 a", 0, expected);
+    ex_tokenizer_close(tokenizer);
+}
+
+#define JSON(normaliser, steps)                                                                                        \
+    "s .huggingface.json;{\"normalizer\":" normaliser ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["     \
+    steps "]}}"
+#define SPLIT(pattern) "{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"Isolated\",\"invert\":false}"
+#define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"use_regex\":false}"
+
+static void test_expressions_of_the_file(void **state) {
+    (void)state;
+    const int32_t *apart = IDS(3, 0, 1, 6), *together = IDS(3, 2, 6);
+    check_own_words("s /entropix.tokenizer.pre_pattern;\\p{N}", apart);
+    check_own_words("s /entropix.tokenizer.pre_pattern; ?\\p{L}+|\\p{N}+", together);
+    check_own_words("S /entropix.tokenizer.pre_pattern;\\p{N};x", apart);
+    check_own_words(JSON("null", SPLIT("{\"Regex\":\"\\\\p{N}\"}") "," BYTE_LEVEL), apart);
+    check_own_words(JSON("{\"type\":\"NFC\"}", "{\"type\":\"Digits\",\"individual_digits\":true}," BYTE_LEVEL), apart);
+    check_own_words(JSON("null", "{\"type\":\"Digits\"}"), together);
+    check_own_words(JSON("null", "{\"type\":\"ByteLevel\"}"), together);
+    check_own_words(JSON("null", SPLIT("{\"String\":\"a\"}")), IDS(3, 2, 5, 3));
+}
+
+static void test_form_c(void **state) {
+    (void)state;
+    recipe r = {{"s model;gpt2", "s pre;qwen2",
+                 "S tokens;e;\xC3\x8C;\xC4\xA3;\xC3\x83;\xC2\xA9;\xC3\x83\xC2\xA9",
+                 "S merges;\xC3\x83 \xC2\xA9", "b add_eos_token;0"}};
+    ex_tokenizer *tokenizer = open_good(&r); /* e and U+0301 become U+00E9 */
+    expect_tokens(tokenizer, "e\xCC\x81", 0, IDS(5));
+    ex_tokenizer_close(tokenizer);
+    r.lines[1] = "s pre;gpt-2";
+    tokenizer = open_good(&r);
+    expect_tokens(tokenizer, "e\xCC\x81", 0, IDS(0, 1, 2));
+    ex_tokenizer_close(tokenizer);
+    r.lines[4] = "s /entropix.tokenizer.normalizer;nfc";
+    tokenizer = open_good(&r);
+    expect_tokens(tokenizer, "e\xCC\x81", 0, IDS(5));
+    ex_tokenizer_close(tokenizer);
+}
+
 /* ---- special tokens ---- */
+
+static void test_white_space_beside_special_tokens(void **state) {
+    (void)state;
+    const recipe phi = {{"s model;llama", "s /general.architecture;phi3",
+                         "S tokens;<unk>;<s>;</s>;" SP ";a;<|user|>;<|endoftext|>;\n", "i token_type;2;3;3;1;1;4;3;1",
+                         "f scores;0;0;0;-1;-1;0;0;-1", "b add_space_prefix;0"}};
+    ex_tokenizer *tokenizer = open_good(&phi);
+    expect_tokens(tokenizer, "a <|user|> \n\xC2\xA0 a a", 0, IDS(4, 3, 5, 4, 3, 4));
+    expect_tokens(tokenizer, "<|user|>\n<|user|>\n", 0, IDS(5, 5));
+    expect_tokens(tokenizer, "</s> a", EX_TOKENIZE_SPECIAL, IDS(2, 4));
+    expect_tokens(tokenizer, "<s> a<|endoftext|>\n", EX_TOKENIZE_SPECIAL, IDS(1, 3, 4, 6, 7));
+    expect_tokens(tokenizer, "</s> a", 0, IDS(0, 0, 0, 0, 3, 4)); /* a user's: unknown characters */
+    ex_tokenizer_close(tokenizer);
+    const recipe jina = {{"s model;gpt2", "s pre;jina-v2-de", "S tokens;a;" G ";<mask>", "i token_type;1;1;4",
+                          "S merges;z z"}};
+    tokenizer = open_good(&jina);
+    expect_tokens(tokenizer, "a  <mask> a", 0, IDS(0, 2, 1, 0));
+    ex_tokenizer_close(tokenizer);
+}
+
+static void test_end_of_sequence(void **state) {
+    (void)state;
+    recipe r = bpe;
+    r.lines[7] = "b add_eos_token;1";
+    uint32_t both = EX_TOKENIZE_ADD_BEGINNING | EX_TOKENIZE_ADD_END;
+    ex_tokenizer *tokenizer = open_good(&r);
+    expect_tokens(tokenizer, "a", 0, IDS(A));
+    expect_tokens(tokenizer, "a", EX_TOKENIZE_ADD_END, IDS(A, CONTROL_XY));
+    expect_tokens(tokenizer, "", both, IDS(CONTROL_X, CONTROL_XY));
+    ex_tokenizer_close(tokenizer);
+    tokenizer = open_good(&bpe);
+    expect_tokens(tokenizer, "a", both, IDS(CONTROL_X, A)); /* asked for, but the file does not want it */
+    ex_tokenizer_close(tokenizer);
+}
 
 static void test_special_tokens(void **state) {
     (void)state;
@@ -282,10 +385,27 @@ typedef struct fault {
     const char *at;      /* what stands in the file at the error's position; NULL: not checked */
 } fault;
 
+static const recipe own = {{"s model;gpt2", "s pre;of-its-own", "S tokens;a;b;ab", "S merges;a b"}};
+
 static const fault faults[] = {
     {&bpe, "s pre;no-such-thing", EX_ERROR_UNSUPPORTED, "\"no-such-thing\"", NULL},
     {&bpe, "u pre;1", EX_ERROR_FORMAT, "tokenizer.ggml.pre at offset", NULL},
-    {&bpe, "s model;bert", EX_ERROR_UNSUPPORTED, "\"bert\"", NULL},
+    {&bpe, "s model;bert", EX_ERROR_UNSUPPORTED, "\"bert\": WordPiece", NULL},
+    {&bpe, "s model;rwkv", EX_ERROR_UNSUPPORTED, "RWKV", NULL},
+    {&bpe, "s model;plamo2", EX_ERROR_UNSUPPORTED, "PLaMo-2", NULL},
+    {&bpe, "s model;other", EX_ERROR_UNSUPPORTED, "\"other\": a kind of tokenizer that this version does not", NULL},
+    {&own, "s /entropix.tokenizer.pre_pattern;(a", EX_ERROR_UNSUPPORTED, "\"(a\" is wrong", "(a"},
+    {&own, "S /entropix.tokenizer.pre_pattern;b;(a", EX_ERROR_UNSUPPORTED, "\"(a\" is wrong", "(a"},
+    {&own, "u /entropix.tokenizer.pre_pattern;1", EX_ERROR_FORMAT, "must be a string or an array", NULL},
+    {&own, "s .huggingface.json;{", EX_ERROR_FORMAT, "", NULL},
+    {&own, JSON("null", "{\"type\":\"Metaspace\"}"), EX_ERROR_UNSUPPORTED, "pre-tokeniser \"Metaspace\"", "{\"type\""},
+    {&own, JSON("{\"type\":\"NFKC\"}", BYTE_LEVEL), EX_ERROR_UNSUPPORTED, "normaliser \"NFKC\"", NULL},
+    {&own, JSON("null", SPLIT("{\"Regex\":\"(a\"}")), EX_ERROR_UNSUPPORTED, "\"(a\" is wrong", NULL},
+    {&own, JSON("null", SPLIT("{}")), EX_ERROR_FORMAT, "a Split without a pattern", NULL},
+    {&own, JSON("null", "{\"type\":\"Split\",\"behavior\":\"MergedWithNext\"}"), EX_ERROR_UNSUPPORTED,
+     "behavior \"MergedWithNext\"", NULL},
+    {&bpe, "s /entropix.tokenizer.normalizer;nfkd", EX_ERROR_UNSUPPORTED, "knows nfc and none", NULL},
+    {&bpe, "u add_eos_token;1", EX_ERROR_FORMAT, "must be a bool", NULL},
     {&bpe, "u model;1", EX_ERROR_FORMAT, "must be a string", NULL},
     {&bpe, "i tokens;1;2", EX_ERROR_FORMAT, "tokenizer.ggml.tokens at offset", NULL},
     {&bpe, "S tokens", EX_ERROR_FORMAT, "has 0 elements", NULL},
@@ -507,6 +627,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merges),
         cmocka_unit_test(test_sentencepiece),
+        cmocka_unit_test(test_characters_by_rank),
+        cmocka_unit_test(test_expressions_of_the_file),
+        cmocka_unit_test(test_form_c),
+        cmocka_unit_test(test_white_space_beside_special_tokens),
+        cmocka_unit_test(test_end_of_sequence),
         cmocka_unit_test(test_special_tokens),
         cmocka_unit_test(test_longest_special_token_wins),
         cmocka_unit_test(test_ends_of_generation_by_text),

@@ -12,7 +12,7 @@ static const struct {
     {0, "<!doctype", "a web page; the download went wrong"},
     {0, "<html", "a web page; the download went wrong"},
     {0, "PK\003\004", "a ZIP archive (PyTorch checkpoints are); convert the model to GGUF"},
-    {8, "{\"", "a safetensors file; convert the model to GGUF"},
+    {8, "{\"", "a safetensors file; make GGUF of its folder with entropix convert"},
     {0, "lmgg", "a GGML file from before 2023; convert the model again from its source"},
     {0, "fmgg", "a GGML file from before 2023; convert the model again from its source"},
     {0, "tjgg", "a GGML file from before 2023; convert the model again from its source"},

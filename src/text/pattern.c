@@ -17,14 +17,18 @@ struct ex_pattern {
 };
 
 enum {
-    MAX_EXPRESSION = 1 << 16, /* bytes */
+    MAX_EXPRESSION = 1 << 14, /* bytes */
     MAX_MEMORY = 256 * 1024,  /* of one match, KiB */
+    WORK_PER_BYTE = 256,      /* steps of an expression and bytes that it looks at, all matches together */
+    WORK_AT_LEAST = 1 << 24   /* a moment */
 };
 
 /* ---- compiling ---- */
 
+/* A callout at every item is how the work of a match is counted. */
 static pcre2_code *compile(const char *expression, size_t length, int *number, PCRE2_SIZE *at) {
-    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
+    const uint32_t options =
+        PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT;
     return pcre2_compile((PCRE2_SPTR)expression, length, options, number, at, NULL);
 }
 
@@ -109,7 +113,7 @@ static ex_code refuse(ex_string expression, uint64_t position, const char *reaso
 
 ex_code ex_pattern_add(ex_pattern *pattern, ex_string expression, uint64_t position, ex_error *error) {
     if (pattern->count == EX_MAX_EXPRESSIONS) return refuse(expression, position, "is one too many", error);
-    if (expression.length > MAX_EXPRESSION) return refuse(expression, position, "is longer than 64 KiB", error);
+    if (expression.length > MAX_EXPRESSION) return refuse(expression, position, "is longer than 16 KiB", error);
     rewriting r = {.from = expression, .to = ex_allocate(2 * expression.length, 1)};
     if (!r.to) return ex_fail_memory(error, "an expression");
     bool good = true;
@@ -119,6 +123,12 @@ ex_code ex_pattern_add(ex_pattern *pattern, ex_string expression, uint64_t posit
     pcre2_code *code = good ? compile(r.to, r.length, &number, &at) : NULL;
     free(r.to);
     if (!good) return refuse(expression, position, "has a class within a class, which is not supported", error);
+    uint32_t back_references = 0;
+    if (code) pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &back_references);
+    if (back_references) {
+        pcre2_code_free(code);
+        return refuse(expression, position, "has a back reference, which is not supported", error);
+    }
     if (code) {
         pattern->codes[pattern->count++] = code;
         return EX_OK;
@@ -130,7 +140,7 @@ ex_code ex_pattern_add(ex_pattern *pattern, ex_string expression, uint64_t posit
 
 ex_code ex_pattern_add_literal(ex_pattern *pattern, ex_string literal, uint64_t position, ex_error *error) {
     if (literal.length == 0 || literal.length > MAX_EXPRESSION / 2)
-        return refuse(literal, position, "is empty or longer than 32 KiB", error);
+        return refuse(literal, position, "is empty or longer than 8 KiB", error);
     char *quoted = ex_allocate(2 * literal.length, 1);
     if (!quoted) return ex_fail_memory(error, "an expression");
     size_t n = 0;
@@ -162,7 +172,8 @@ typedef struct splitting {
     uint64_t offset;
     pcre2_match_context *limits;
     pcre2_match_data *data;
-    uint64_t budget;
+    uint64_t work, most_work;
+    size_t last_place; /* where in its piece the expression was */
     ex_word_sink sink;
     void *context;
     ex_error *error;
@@ -173,36 +184,27 @@ typedef struct piece { /* a subject of its own: assertions end with it */
     size_t length;
 } piece;
 
-typedef enum outcome { OUTCOME_NONE, OUTCOME_FOUND, OUTCOME_MORE, OUTCOME_FAULT } outcome;
-
-/* Tries to match at `at` and nowhere else, seeing about `effort` bytes. Whoever wants to look further gets
- * OUTCOME_MORE. */
-static outcome match_within(const splitting *s, const pcre2_code *code, piece p, size_t at, uint64_t effort,
-                            size_t *end) {
-    size_t visible = p.length;
-    uint32_t options = PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK;
-    if (effort < p.length - at) {
-        for (visible = at + (size_t)effort; visible < p.length && (p.first[visible] & 0xC0) == 0x80;) visible++;
-        if (visible < p.length) options |= PCRE2_PARTIAL_HARD;
-    }
-    pcre2_set_match_limit(s->limits, effort < UINT32_MAX / 4 ? 4 * (uint32_t)effort : UINT32_MAX);
-    int result = pcre2_match(code, (PCRE2_SPTR)p.first, visible, at, options, s->data, s->limits);
-    if (result == PCRE2_ERROR_NOMATCH) return OUTCOME_NONE;
-    if (result == PCRE2_ERROR_PARTIAL || result == PCRE2_ERROR_MATCHLIMIT) return OUTCOME_MORE;
-    const PCRE2_SIZE *found = pcre2_get_ovector_pointer(s->data);
-    if (result < 0 || found[0] != at || found[1] < at) return OUTCOME_FAULT; /* \K may move the beginning */
-    *end = found[1];
-    return OUTCOME_FOUND;
+/* Between two items an expression may have looked at all that lies between two places. */
+static int count_work(pcre2_callout_block *block, void *context) {
+    splitting *s = context;
+    size_t place = block->current_position, last = s->last_place;
+    s->work += 1 + (place > last ? place - last : last - place);
+    s->last_place = place;
+    return s->work > s->most_work ? PCRE2_ERROR_CALLOUT : 0;
 }
 
+/* Tries at `at` and nowhere else. */
 static ex_code match_at(splitting *s, const pcre2_code *code, piece p, size_t at, bool *found, size_t *end) {
-    uint64_t effort = 128;
-    for (;; effort *= 8) {
-        outcome result = match_within(s, code, p, at, effort, end);
-        *found = result == OUTCOME_FOUND;
-        if (result == OUTCOME_FOUND || result == OUTCOME_NONE) return EX_OK;
-        if (result == OUTCOME_FAULT || effort > s->budget) break;
-        s->budget -= effort;
+    s->last_place = at;
+    int result = pcre2_match(code, (PCRE2_SPTR)p.first, p.length, at, PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK, s->data,
+                             s->limits);
+    *found = false;
+    if (result == PCRE2_ERROR_NOMATCH) return EX_OK;
+    const PCRE2_SIZE *places = pcre2_get_ovector_pointer(s->data);
+    if (result >= 0 && places[0] == at && places[1] >= at) { /* \K may move the beginning */
+        *found = true;
+        *end = places[1];
+        return EX_OK;
     }
     uint64_t position = s->offset + (uint64_t)(p.first - s->text) + at;
     return ex_fail(s->error, EX_ERROR_UNSUPPORTED, position,
@@ -240,12 +242,14 @@ static ex_code split(splitting *s, size_t depth, piece p) {
 ex_code ex_pattern_split(const ex_pattern *pattern, const char *text, size_t length, uint64_t offset, ex_word_sink sink,
                          void *context, ex_error *error) {
     splitting s = {.pattern = pattern, .text = text, .offset = offset, .sink = sink, .context = context,
-                   .error = error, .budget = 64 * (uint64_t)length + (1 << 20)};
+                   .error = error, .most_work = WORK_PER_BYTE * (uint64_t)length + WORK_AT_LEAST};
     s.limits = pcre2_match_context_create(NULL);
     s.data = pcre2_match_data_create(1, NULL);
     ex_code code = s.limits && s.data ? EX_OK : ex_fail_memory(error, "the tokenizer");
     if (code == EX_OK) {
         pcre2_set_heap_limit(s.limits, MAX_MEMORY);
+        pcre2_set_match_limit(s.limits, UINT32_MAX);
+        pcre2_set_callout(s.limits, count_work, &s);
         code = split(&s, 0, (piece){text, length});
     }
     pcre2_match_data_free(s.data);
