@@ -506,6 +506,10 @@ static void test_pretokenisers_are_recognised(void **state) {
         ex_file *file = convert();
         assert_text(file, "tokenizer.ggml.pre", 0, rows[i].name);
         ex_string rules;
+        ex_tokenizer *tokenizer;
+        ex_error error;
+        assert_ok(ex_tokenizer_open(&tokenizer, file, &error), &error); /* by its name, or by the rules in the file */
+        ex_tokenizer_close(tokenizer);
         bool has_rules = ex_key_string(ex_file_find_key(file, "tokenizer.huggingface.json"), 0, &rules);
         assert_int_equal(has_rules, strcmp(rows[i].name, "unknown") == 0);
         if (has_rules) {
