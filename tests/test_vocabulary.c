@@ -14,7 +14,7 @@
 enum { MAX_LINES = 24, MAX_VALUES = 64 };
 
 /* One key a line: "T NAME;VALUE…" with T = s a string, u a u32, b a bool, S strings, i integers, f numbers. NAME goes
- * without "tokenizer.ggml.", unless it begins with a dot, which stands for "tokenizer", or with a slash, for nothing. */
+ * without "tokenizer.ggml.", unless it begins with a dot, which stands for "tokenizer", or with a slash. */
 typedef struct recipe {
     const char *lines[MAX_LINES];
 } recipe;
@@ -214,8 +214,8 @@ static void check_own_words(const char *line, const int32_t *expected) {
 }
 
 #define JSON(normaliser, steps)                                                                                        \
-    "s .huggingface.json;{\"normalizer\":" normaliser ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["     \
-    steps "]}}"
+    "s .huggingface.json;{\"normalizer\":" normaliser                                                                   \
+    ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}}"
 #define SPLIT(pattern) "{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"Isolated\",\"invert\":false}"
 #define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"use_regex\":false}"
 

@@ -25,8 +25,8 @@ typedef struct ex_bpe {
 /* `bpe` is zeroed by the caller and may be closed whatever the outcome. The pre-tokeniser is `pre` when that is not
  * NULL, else what the file names; of one without a known name, what the file says in entropix.tokenizer.pre_pattern
  * (one expression or a list of them, applied one after the other) or in tokenizer.huggingface.json. Merges of tokens
- * that the vocabulary does not have, or that would make a control token, can never apply and are left out; of equal ones
- * the first counts. */
+ * that the vocabulary does not have, or that would make a control token, can never apply and are left out; of equal
+ * ones the first counts. */
 ex_code ex_bpe_open(ex_bpe *bpe, const ex_vocabulary *vocabulary, const ex_file *file, const char *pre,
                     ex_error *error);
 void ex_bpe_close(ex_bpe *bpe);
