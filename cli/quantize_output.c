@@ -68,7 +68,7 @@ static void print_row(cli_painter *painter, const quantized_row *row, int width,
     snprintf(types, sizeof types, "%s -> %s%s", ex_type_name(row->before), ex_type_name(row->type),
              row->type == row->wanted ? "" : " *");
     paint(painter, style, row->name, strlen(row->name));
-    paint_format(painter, style, "%*s  %-16s %10s  %9.3g  %9.3g%s\n", width - (int)strlen(row->name), "", types,
+    paint_format(painter, style, "%*s  %-16s %10s  %#9.3g  %#9.3g%s\n", width - (int)strlen(row->name), "", types,
                  format_bytes(size, row->n_bytes), row->relative_error, row->largest_error,
                  row == worst ? "  largest" : "");
 }

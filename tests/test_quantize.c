@@ -217,6 +217,185 @@ static void test_mixed_recipe(void **state) {
     assert_int_equal(chosen(ex_recipe_find("Q4_K"), "output.weight"), EX_TYPE_Q4_K);
 }
 
+static void test_recipes_go_by_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *recipe, *tensor;
+        uint32_t type;
+    } rows[] = {
+        {"Q5_K_M", "output.weight", EX_TYPE_Q6_K},
+        {"Q5_K_M", "blk.0.attn_qkv.weight", EX_TYPE_Q6_K},
+        {"Q5_K_M", "blk.2.attn_qkv.weight", EX_TYPE_Q5_K},
+        {"Q5_K_M", "blk.4.ffn_down_exps.weight", EX_TYPE_Q6_K},
+        {"Q5_K_M", "blk.4.ffn_down_shexp.weight", EX_TYPE_Q6_K},
+        {"Q5_K_M", "blk.4.ffn_down.3.weight", EX_TYPE_Q6_K},
+        {"Q5_K_M", "blk.4.ffn_up_exps.weight", EX_TYPE_Q5_K},
+        {"Q5_K_M", "blk.4.attn_output.weight", EX_TYPE_Q5_K},
+        {"Q5_K_S", "blk.4.ffn_down.weight", EX_TYPE_Q5_K},
+        {"Q5_K_S", "token_embd.weight", EX_TYPE_Q6_K},
+        {"Q4_K_S", "blk.0.attn_v.weight", EX_TYPE_Q4_K},
+        {"Q4_K_S", "output.weight", EX_TYPE_Q6_K},
+        {"q5_k", "output.weight", EX_TYPE_Q5_K},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const ex_recipe *recipe = ex_recipe_find(rows[i].recipe);
+        assert_non_null(recipe);
+        uint32_t is = chosen(recipe, rows[i].tensor);
+        if (is != rows[i].type) fail_msg("%s of %s: %s", rows[i].recipe, rows[i].tensor, ex_type_name(is));
+        ex_string name = {rows[i].tensor, strlen(rows[i].tensor)};
+        assert_int_equal(ex_recipe_wanted(recipe, name, 16), rows[i].type);
+        assert_int_equal(ex_recipe_type(recipe, name, 96, 16), EX_TYPE_Q8_0);
+    }
+}
+
+/* ---- reports ---- */
+
+typedef struct reports {
+    size_t n;
+    ex_quantized rows[N_PARTS];
+    char names[N_PARTS][64];
+} reports;
+
+static void take_report(void *context, const ex_quantized *result) {
+    reports *r = context;
+    assert_true(r->n < N_PARTS);
+    snprintf(r->names[r->n], sizeof *r->names, "%.*s", (int)result->tensor->name.length, result->tensor->name.data);
+    r->rows[r->n++] = *result;
+}
+
+static void check_report(const ex_file *before, const ex_file *after, const char *name, const ex_quantized *is) {
+    const ex_tensor *old = ex_file_find_tensor(before, name), *new = ex_file_find_tensor(after, name);
+    assert_true(is->type == new->type && is->n_bytes == new->n_bytes);
+    if (old->type == new->type) {
+        assert_true(is->relative_error == 0 && is->largest_error == 0);
+        return;
+    }
+    uint64_t n = old->ne[0] * old->ne[1] * old->ne[2];
+    float *x = calloc(n, sizeof *x), *y = calloc(n, sizeof *y);
+    ex_format_find(old->type)->decode(old->data, n, x);
+    ex_format_find(new->type)->decode(new->data, n, y);
+    double largest = 0;
+    for (uint64_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)x[i] - (double)y[i]));
+    free(x);
+    free(y);
+    assert_true(is->largest_error == largest && largest > 0);
+    assert_true(is_close(is->relative_error / relative_error(old, new), 1, 1e-12));
+}
+
+static void test_reports_the_error_of_each_tensor(void **state) {
+    (void)state;
+    static const char *const types[] = {"Q4_K_M", "Q5_K_M", "BF16"};
+    write_input(NULL, 0, 0);
+    ex_file *before = open_file(input);
+    for (size_t t = 0; t < 3; t++) {
+        ex_error error;
+        reports one = {0}, three = {0};
+        assert_ok(ex_quantize(input, output, types[t], 1, NULL, take_report, &one, &error), &error);
+        assert_ok(ex_quantize(input, output, types[t], 3, NULL, take_report, &three, &error), &error);
+        ex_file *after = open_file(output);
+        assert_int_equal(one.n, N_PARTS);
+        for (size_t i = 0; i < N_PARTS; i++) {
+            assert_string_equal(one.names[i], parts[i].name);
+            assert_true(one.rows[i].relative_error == three.rows[i].relative_error);
+            check_report(before, after, one.names[i], &three.rows[i]);
+        }
+        ex_file_close(after);
+        assert_int_equal(one.rows[3].wanted, one.rows[3].type);
+        if (t == 1) assert_int_equal(one.rows[8].wanted, EX_TYPE_Q5_K); /* blk.1.odd, which became Q8_0 */
+    }
+    ex_file_close(before);
+}
+
+/* ---- what it reads ---- */
+
+static void write_tensor(const char *name, uint32_t type, const uint64_t ne[2], const void *data, uint64_t n_bytes) {
+    ex_error error;
+    ex_writer *writer;
+    assert_ok(ex_writer_open(&writer, input, &error), &error);
+    assert_ok(ex_writer_declare(writer, (ex_string){name, strlen(name)}, type, 2, ne, &error), &error);
+    assert_ok(ex_writer_data(writer, data, n_bytes, &error), &error);
+    assert_ok(ex_writer_finish(writer, &error), &error);
+}
+
+/* More weights than are converted at a time: slabs are written one behind the other. */
+static void test_long_tensors(void **state) {
+    (void)state;
+    const uint64_t ne[2] = {4096, 1100}, n = ne[0] * ne[1];
+    uint64_t random = 9;
+    uint16_t *data = calloc(n, sizeof *data);
+    assert_non_null(data);
+    for (uint64_t i = 0; i < n; i++) data[i] = ex_half_from_float(weight(&random) * (float)(1 + i / 700000));
+    write_tensor("token_embd.weight", EX_TYPE_F16, ne, data, n * sizeof *data);
+    free(data);
+    ex_error error;
+    assert_ok(quantize("Q8_0", 2, &error), &error);
+    ex_file *before = open_file(input), *after = open_file(output);
+    assert_true(relative_error(ex_file_tensor(before, 0), ex_file_tensor(after, 0)) < 0.0052);
+    ex_file_close(before);
+    ex_file_close(after);
+}
+
+static void test_reads_every_type_that_can_be_decoded(void **state) {
+    (void)state;
+    const char *path = shared_golden("blocks/blocks.gguf");
+    if (!path) test_skip("no reference blocks beside the project");
+    ex_file *blocks = open_file(path);
+    int n_types = 0;
+    for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
+        if (!ex_format_find(type)) continue;
+        char name[32];
+        snprintf(name, sizeof name, "%s.raw", ex_type_name(type));
+        const ex_tensor *raw = ex_file_find_tensor(blocks, name);
+        snprintf(name, sizeof name, "%s.f32", ex_type_name(type));
+        const ex_tensor *expected = ex_file_find_tensor(blocks, name);
+        if (!raw || !expected) continue;
+        ex_error error;
+        write_tensor("blk.0.attn_q.weight", type, expected->ne, raw->data, raw->n_bytes);
+        assert_ok(quantize("F32", 2, &error), &error);
+        ex_file *after = open_file(output);
+        assert_true(relative_error(expected, ex_file_tensor(after, 0)) < 1e-7);
+        ex_file_close(after);
+        n_types++;
+    }
+    assert_true(n_types >= 18);
+    ex_file_close(blocks);
+}
+
+static void check_architecture(const char *path, const char *type) {
+    ex_error error;
+    assert_ok(ex_quantize(path, output, type, 2, NULL, NULL, NULL, &error), &error);
+    ex_file *before = open_file(path), *after = open_file(output);
+    for (size_t i = 0; i < ex_file_tensor_count(before); i++) {
+        const ex_tensor *old = ex_file_tensor(before, i), *new = ex_file_tensor(after, i);
+        assert_int_equal(old->name.length, new->name.length);
+        assert_memory_equal(old->name.data, new->name.data, old->name.length);
+        bool kept = old->type == EX_TYPE_F32 || memmem(old->name.data, old->name.length, "ffn_gate_inp", 12);
+        assert_true(kept == (old->type == new->type));
+        if (kept) continue;
+        double is = relative_error(old, new);
+        if (!(is < 0.08)) fail_msg("%s: %.*s: error %g", path, (int)old->name.length, old->name.data, is);
+    }
+    ex_file_close(before);
+    ex_file_close(after);
+}
+
+static void test_every_architecture(void **state) {
+    (void)state;
+    static const char *const names[] = {"gemma3", "granite", "llama2", "llama3",   "olmo2",
+                                        "phi3",   "qwen2",   "qwen3",  "qwen3moe", "smollm3"};
+    int n_found = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "models/%s-f16.gguf", names[i]);
+        const char *path = shared_golden(name);
+        if (!path) continue;
+        check_architecture(path, "Q4_K_M");
+        check_architecture(path, "Q5_K_M");
+        n_found++;
+    }
+    if (n_found == 0) test_skip("no models beside the project");
+}
+
 static void test_threads_do_not_change_bytes(void **state) {
     (void)state;
     ex_error error;
@@ -366,7 +545,7 @@ static void check_made(uint32_t type) {
 
 static void test_make_model(void **state) {
     (void)state;
-    const char *types[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K"};
+    const char *types[] = {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char arguments[200];
         snprintf(arguments, sizeof arguments, TINY "--type %s", types[i]);
@@ -405,6 +584,11 @@ int main(void) {
         cmocka_unit_test(test_errors_stay_within_bounds),
         cmocka_unit_test(test_keeps_what_is_no_matrix),
         cmocka_unit_test(test_mixed_recipe),
+        cmocka_unit_test(test_recipes_go_by_name),
+        cmocka_unit_test(test_reports_the_error_of_each_tensor),
+        cmocka_unit_test(test_long_tensors),
+        cmocka_unit_test(test_reads_every_type_that_can_be_decoded),
+        cmocka_unit_test(test_every_architecture),
         cmocka_unit_test(test_threads_do_not_change_bytes),
         cmocka_unit_test(test_converts_in_place),
         cmocka_unit_test(test_names_weights_that_are_no_numbers),
