@@ -12,6 +12,12 @@ static const char *const shape_keys[SHAPE_COUNT] = {
     "attention.key_length", "feed_forward_length", "context_length",       "expert_count",
     "expert_used_count"};
 
+const char *type_label(char buffer[24], uint32_t type) {
+    const char *name = ex_type_name(type);
+    if (!name) snprintf(buffer, 24, "type %u", type);
+    return name ? name : buffer;
+}
+
 double bits_per_weight(uint64_t n_bytes, uint64_t n_weights) {
     return n_weights ? 8 * (double)n_bytes / (double)n_weights : 0;
 }
@@ -89,6 +95,16 @@ static void try_tokenizer(cli_description *out) {
     if (out->tokenizes) ex_tokenizer_close(tokenizer);
 }
 
+static void try_template(cli_description *out) {
+    static const char name[] = "tokenizer.chat_template";
+    ex_string source = text_of(out->file, name);
+    ex_template *chat_template = NULL;
+    out->template_bytes = source.length;
+    out->renders = source.length > 0 && ex_template_open(&chat_template, source.data, source.length, name,
+                                                         &out->template_error) == EX_OK;
+    ex_template_close(chat_template);
+}
+
 static void try_engine(cli_description *out) {
     ex_engine_options options = ex_engine_options_default();
     ex_engine *engine;
@@ -109,10 +125,10 @@ void describe(cli_description *out, const ex_file *file) {
     out->licence = text_of(file, "general.license");
     out->tokenizer_model = text_of(file, "tokenizer.ggml.model");
     out->tokenizer_pre = text_of(file, "tokenizer.ggml.pre");
-    out->template_bytes = text_of(file, "tokenizer.chat_template").length;
     describe_shape(out);
     describe_types(out);
     describe_specials(out);
     try_tokenizer(out);
+    try_template(out);
     try_engine(out);
 }

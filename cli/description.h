@@ -31,11 +31,14 @@ typedef struct cli_description {
     size_t n_specials;
     /* whether this build can use it */
     ex_engine_info engine; /* valid when runs */
-    bool runs, tokenizes;
-    ex_error run_error, tokenizer_error;
+    bool runs, tokenizes, renders; /* renders: there is a chat template, and it can be read */
+    ex_error run_error, tokenizer_error, template_error;
 } cli_description;
 
 void describe(cli_description *out, const ex_file *file);
+
+/* "Q6_K", or "type 43" when nobody here knows it. */
+const char *type_label(char buffer[24], uint32_t type);
 
 double bits_per_weight(uint64_t n_bytes, uint64_t n_weights);
 

@@ -70,9 +70,9 @@ static void print_shape(const cli_description *d) {
 static void print_types(const cli_description *d) {
     for (size_t i = 0; i < d->n_types; i++) {
         const type_share *share = &d->types[i];
-        char number[32];
+        char number[32], type[24];
         label(i == 0 ? "weights" : "");
-        printf("%-8s %5llu tensor%s %10s, %.2f bits a weight\n", ex_type_name(share->type),
+        printf("%-8s %5llu tensor%s %10s, %.2f bits a weight\n", type_label(type, share->type),
                (unsigned long long)share->n_tensors, share->n_tensors == 1 ? ", " : "s,",
                format_bytes(number, share->n_bytes), bits_per_weight(share->n_bytes, share->n_weights));
     }
@@ -99,10 +99,9 @@ static void print_tokenizer(const cli_description *d) {
         fputc('\n', stdout);
     }
     label("chat template");
-    if (d->template_bytes)
-        printf("yes, %llu bytes\n", (unsigned long long)d->template_bytes);
-    else
-        fputs("none\n", stdout);
+    if (!d->template_bytes) fputs("none\n", stdout);
+    else if (!d->renders) printf("cannot be used: %s\n", d->template_error.message);
+    else printf("yes, %llu bytes\n", (unsigned long long)d->template_bytes);
 }
 
 static void print_support(const cli_description *d) {
@@ -113,16 +112,13 @@ static void print_support(const cli_description *d) {
     else
         fputs("not stated in the file", stdout);
     fputc('\n', stdout);
-    if (!d->tokenizes && d->tokenizer_model.length) {
-        label("tokenizes");
-        printf("no: %s\n", d->tokenizer_error.message);
-    }
+    if (!d->tokenizes && d->tokenizer_model.length) printf("cannot tokenize here: %s\n", d->tokenizer_error.message);
     if (!d->n_weights) return;
-    label("runs here");
     if (!d->runs) {
-        printf("no: %s\n", d->run_error.message);
+        printf("cannot run here: %s\n", d->run_error.message);
         return;
     }
+    label("runs here");
     printf("yes, with the %s kernels and %d thread%s\n", d->engine.kernels, d->engine.n_threads,
            d->engine.n_threads == 1 ? "" : "s");
     label("reads");
@@ -160,9 +156,9 @@ static void print_key(const ex_key *key) {
 }
 
 static void print_tensor(const cli_description *d, const ex_tensor *tensor) {
-    char number[32];
+    char number[32], type[24];
     print_name(tensor->name);
-    printf(" %s", ex_type_name(tensor->type));
+    printf(" %s", type_label(type, tensor->type));
     for (uint32_t i = 0; i < tensor->n_dims; i++) printf(" %s%llu", i ? "x " : "", (unsigned long long)tensor->ne[i]);
     printf(", %s at %llu", format_bytes(number, tensor->n_bytes), (unsigned long long)tensor->offset);
     if (ex_file_part_count(d->file) > 1) printf(" of file %u", tensor->part + 1);

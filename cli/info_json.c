@@ -51,8 +51,9 @@ static void emit_types(emitter *json, const cli_description *description) {
     emit_array_begin(json, "types");
     for (size_t i = 0; i < description->n_types; i++) {
         const type_share *share = &description->types[i];
+        char type[24];
         emit_object_begin(json, NULL);
-        emit_text(json, "type", ex_type_name(share->type));
+        emit_text(json, "type", type_label(type, share->type));
         emit_count(json, "tensors", share->n_tensors);
         emit_count(json, "bytes", share->n_bytes);
         emit_real(json, "bits_per_weight", bits_per_weight(share->n_bytes, share->n_weights));
@@ -78,6 +79,8 @@ static void emit_tokenizer(emitter *json, const cli_description *description) {
     }
     emit_object_end(json);
     emit_truth(json, "chat_template", description->template_bytes > 0);
+    if (description->template_bytes && !description->renders)
+        emit_text(json, "chat_template_reason", description->template_error.message);
     emit_object_end(json);
 }
 
@@ -97,9 +100,10 @@ static void emit_tensors(emitter *json, const ex_file *file) {
     emit_array_begin(json, "tensors");
     for (size_t i = 0; i < ex_file_tensor_count(file); i++) {
         const ex_tensor *tensor = ex_file_tensor(file, i);
+        char type[24];
         emit_object_begin(json, NULL);
         emit_bytes(json, "name", tensor->name);
-        emit_text(json, "type", ex_type_name(tensor->type));
+        emit_text(json, "type", type_label(type, tensor->type));
         emit_array_begin(json, "shape");
         for (uint32_t d = 0; d < tensor->n_dims; d++) emit_count(json, NULL, tensor->ne[d]);
         emit_array_end(json);

@@ -321,13 +321,12 @@ static const hostile tensors[] = {
     {"too many bytes", HEAD(1, 0) "s:t u:1 U:0x3000000000000000 u:28 U:0 p z:32", "more than 64 bits can count"},
     {"block cut", HEAD(1, 0) TENSOR(t, 33, 8, 0) "p z:96",
      "byte 45: tensor 't': rows of 33 weights are no whole number of Q8_0 blocks of 32"},
-    {"type 4", HEAD(1, 0) TENSOR(t, 32, 4, 0) "p z:32", "tensor 't': type 4 was removed from the format"},
-    {"type 9", HEAD(1, 0) TENSOR(t, 32, 9, 0) "p z:36", "type 9 (Q8_1) is for activations"},
-    {"type 31", HEAD(1, 0) TENSOR(t, 32, 31, 0) "p z:32", "type 31 was removed"},
-    {"type 36", HEAD(1, 0) TENSOR(t, 32, 36, 0) "p z:32", "type 36 was removed"},
-    {"type 43", HEAD(1, 0) TENSOR(t, 32, 43, 0) "p z:32", "type 43 is unknown"},
-    {"type 137", HEAD(1, 0) TENSOR(t, 32, 137, 0) "p z:32", "type 137 is private to the ik_llama.cpp fork"},
-    {"type 2^31", HEAD(1, 0) TENSOR(t, 32, 0x80000000, 0) "p z:32", "type 2147483648 is unknown"},
+    {"too many weights of an unknown type", HEAD(1, 0) "s:t u:2 U:0x100000000 U:0x80000000 u:43 U:0 p z:32",
+     "more than 64 bits can count"},
+    {"an unknown type without data", HEAD(1, 0) TENSOR(t, 8, 43, 0), "past the end of the file"},
+    {"an unknown type behind the end", HEAD(1, 0) TENSOR(t, 8, 43, 64) "p z:32", "leaves a gap"},
+    {"an unknown type over another", HEAD(2, 0) TENSOR(a, 8, 43, 0) TENSOR(b, 8, 0, 0) "p z:64", "overlaps"},
+    {"unknown types to the end", HEAD(2, 0) TENSOR(a, 8, 43, 0) TENSOR(b, 8, 43, 64) "p z:64", "past the end"},
     {"offset not aligned", HEAD(1, 0) TENSOR(t, 8, 0, 4) "p z:64",
      "offset 4 is not a multiple of the file's alignment"},
     {"offset past the end", HEAD(1, 0) TENSOR(t, 8, 0, 1024) "p z:64", "offset 1024 leaves a gap"},
@@ -350,6 +349,19 @@ static const hostile tensors[] = {
     {"name with NUL", HEAD(1, 0) "s:t%00 u:1 U:8 u:0 U:0 p z:32", "contains a control character"},
     {"name is no UTF-8", HEAD(1, 0) "s:%C3( u:1 U:8 u:0 U:0 p z:32", "is not valid UTF-8"},
     {"description cut short", HEAD(1, 0) "s:tensor u:2 U:8 U:8", "the file ends inside the type of a tensor"},
+};
+
+/* Files that open and can be described, with a tensor that nothing can compute with. */
+static const hostile types[] = {
+    {"type 4", HEAD(1, 0) TENSOR(t, 32, 4, 0) "p z:32", "tensor 't': type 4 was removed from the format"},
+    {"type 9", HEAD(1, 0) TENSOR(t, 32, 9, 0) "p z:36", "type 9 (Q8_1) is for activations"},
+    {"type 31", HEAD(1, 0) TENSOR(t, 32, 31, 0) "p z:32", "type 31 was removed"},
+    {"type 36", HEAD(1, 0) TENSOR(t, 32, 36, 0) "p z:32", "type 36 was removed"},
+    {"type 43", HEAD(1, 0) TENSOR(t, 32, 43, 0) "p z:32", "type 43 is unknown"},
+    {"type 137", HEAD(1, 0) TENSOR(t, 32, 137, 0) "p z:32", "type 137 is private to the ik_llama.cpp fork"},
+    {"type 2^31", HEAD(1, 0) TENSOR(t, 32, 0x80000000, 0) "p z:32", "type 2147483648 is unknown"},
+    {"an unknown type before a known one", HEAD(2, 0) TENSOR(a, 8, 43, 0) TENSOR(b, 8, 0, 64) "p z:96",
+     "tensor 'a': type 43 is unknown"},
 };
 
 static void refuse_all(const hostile *rows, size_t n) {
@@ -380,6 +392,24 @@ static void test_refuses_hostile_keys(void **state) {
 static void test_refuses_hostile_tensors(void **state) {
     (void)state;
     REFUSE_ALL(tensors);
+}
+
+static void test_opens_unknown_types(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        ex_error error = {0};
+        ex_file *file;
+        assert_ok(ex_file_open(&file, bytes_file(types[i].line), &error), &error);
+        assert_int_equal(ex_file_check_types(file, &error), EX_ERROR_UNSUPPORTED);
+        if (!strstr(error.message, types[i].words) || !strstr(error.message, "in.gguf: byte "))
+            fail_msg("'%s': the message is \"%s\"", types[i].what, error.message);
+        const ex_tensor *first = ex_file_tensor(file, 0);
+        assert_null(ex_type_name(first->type));
+        bool is_last = ex_file_tensor_count(file) == 1;
+        assert_int_equal(first->n_bytes, is_last ? ex_file_size(file) - first->offset : 64);
+        ex_file_close(file);
+    }
+    unlink(in_folder("in.gguf"));
 }
 
 static void test_accepts_what_only_looks_odd(void **state) {
@@ -827,6 +857,7 @@ int main(void) {
         cmocka_unit_test(test_refuses_hostile_headers),
         cmocka_unit_test(test_refuses_hostile_keys),
         cmocka_unit_test(test_refuses_hostile_tensors),
+        cmocka_unit_test(test_opens_unknown_types),
         cmocka_unit_test(test_accepts_what_only_looks_odd),
         cmocka_unit_test(test_survives_cuts_and_changed_bytes),
         cmocka_unit_test(test_refuses_what_is_no_file),

@@ -1,8 +1,13 @@
-/* gguf.h - the parts of the file room that only the library needs: writing GGUF. Reading is public (entropix.h). */
+/* gguf.h - the parts of the file room that only the library needs: types of weights, writing GGUF. The rest of reading
+ * is public (entropix.h). */
 #ifndef EX_FILE_GGUF_H
 #define EX_FILE_GGUF_H
 
 #include "entropix.h"
+
+/* EX_ERROR_UNSUPPORTED when a tensor has a type that is not known. A file with one opens all the same, so that it can be
+ * described; who reads weights asks first. */
+ex_code ex_file_check_types(const ex_file *file, ex_error *error);
 
 /* A writer of GGUF version 3: keys first, then all tensors declared, then their data in the same order. It writes to a
  * temporary file beside `path`; finish syncs and renames it, abandon deletes it, so a half-written file never bears the

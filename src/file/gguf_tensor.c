@@ -2,28 +2,10 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/tensor_type.h"
+#include "file/gguf.h"
 #include "file/reader.h"
 
 #include <inttypes.h>
-
-static ex_code refuse_type(const ex_reader *r, uint64_t position, const ex_tensor *tensor) {
-    static const struct {
-        uint32_t first, last;
-        const char *what;
-    } reasons[] = {
-        {4, 5, "was removed from the format (Q4_2, Q4_3); convert the model again from its source"},
-        {9, 9, "(Q8_1) is for activations and cannot be stored"},
-        {15, 15, "(Q8_K) is for activations and cannot be stored"},
-        {31, 33, "was removed from the format (Q4_0 repacked for one processor); quantise the model again as Q4_0"},
-        {36, 38, "was removed from the format (IQ4_NL repacked for one processor); quantise the model again"},
-        {97, 1023, "is private to the ik_llama.cpp fork; quantise the model again with a type of GGUF itself"},
-    };
-    const char *what = "is unknown to this program";
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (tensor->type >= reasons[i].first && tensor->type <= reasons[i].last) what = reasons[i].what;
-    return ex_reader_fault(r, EX_ERROR_UNSUPPORTED, position, "tensor '%.*s': type %u %s", EX_SHOWN(tensor->name),
-                           tensor->type, what);
-}
 
 static ex_code read_dimensions(ex_reader *r, ex_tensor *tensor) {
     uint64_t start = r->at;
@@ -45,14 +27,15 @@ static ex_code read_dimensions(ex_reader *r, ex_tensor *tensor) {
 }
 
 static ex_code measure_tensor(const ex_reader *r, uint64_t position, ex_tensor *tensor) {
+    static const ex_type_shape unknown = {"unknown", 1, 0}; /* its bytes are found with its place */
     const ex_type_shape *shape = ex_type_find(tensor->type);
-    if (!shape) return refuse_type(r, position, tensor);
+    if (!shape) shape = &unknown;
     if (tensor->ne[0] % shape->block_elements != 0)
         return ex_reader_fault(r, EX_ERROR_FORMAT, position,
                                "tensor '%.*s': rows of %" PRIu64 " weights are no whole number of %s blocks of %u",
                                EX_SHOWN(tensor->name), tensor->ne[0], shape->name, shape->block_elements);
     uint64_t elements = tensor->ne[0];
-    bool fits = ex_type_row_bytes(tensor->type, tensor->ne[0], &tensor->n_bytes);
+    bool fits = ex_multiply(tensor->ne[0] / shape->block_elements, shape->block_bytes, &tensor->n_bytes);
     for (uint32_t i = 1; i < EX_GGUF_MAX_DIMS; i++)
         fits = fits && ex_multiply(elements, tensor->ne[i], &elements) &&
                ex_multiply(tensor->n_bytes, tensor->ne[i], &tensor->n_bytes);
@@ -104,6 +87,12 @@ static ex_code check_offset(const ex_reader *r, const ex_tensor *tensor, uint64_
                            EX_SHOWN(tensor->name), tensor->offset, what, r->part->alignment, expected);
 }
 
+/* The bytes of a tensor whose type says nothing: up to the next one of the part, or to the end. */
+static uint64_t bytes_up_to_next(const ex_tensor *tensor, const ex_tensor *next, uint64_t data_bytes) {
+    uint64_t end = next ? next->offset : data_bytes;
+    return end > tensor->offset ? end - tensor->offset : 1;
+}
+
 /* From offsets in the data section to places in the file. The last tensor need not be padded: some writers leave the
  * padding out. */
 ex_code ex_reader_place_tensors(ex_reader *r) {
@@ -115,6 +104,9 @@ ex_code ex_reader_place_tensors(ex_reader *r) {
         ex_code code = fits ? check_offset(r, tensor, expected) : EX_OK;
         if (code != EX_OK) return code;
         uint64_t end = 0;
+        bool is_last = tensor + 1 == end_of_all || tensor[1].part != tensor->part;
+        if (fits && !ex_type_find(tensor->type) && start < map->size)
+            tensor->n_bytes = bytes_up_to_next(tensor, is_last ? NULL : tensor + 1, map->size - start);
         fits = fits && ex_add(start, tensor->offset, &tensor->offset) && ex_add(tensor->offset, tensor->n_bytes, &end);
         if (!fits || end > map->size)
             return ex_reader_fault(r, EX_ERROR_FORMAT, ex_reader_position(r, tensor->name),
@@ -123,5 +115,30 @@ ex_code ex_reader_place_tensors(ex_reader *r) {
         tensor->data = map->data + tensor->offset;
         fits = ex_round_up(end - start, r->part->alignment, &expected);
     }
+    return EX_OK;
+}
+
+static ex_code refuse_type(const ex_file *file, const ex_tensor *tensor, ex_error *error) {
+    static const struct {
+        uint32_t first, last;
+        const char *what;
+    } reasons[] = {
+        {4, 5, "was removed from the format (Q4_2, Q4_3); convert the model again from its source"},
+        {9, 9, "(Q8_1) is for activations and cannot be stored"},
+        {15, 15, "(Q8_K) is for activations and cannot be stored"},
+        {31, 33, "was removed from the format (Q4_0 repacked for one processor); quantise the model again as Q4_0"},
+        {36, 38, "was removed from the format (IQ4_NL repacked for one processor); quantise the model again"},
+        {97, 1023, "is private to the ik_llama.cpp fork; quantise the model again with a type of GGUF itself"},
+    };
+    const char *what = "is unknown to this program";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (tensor->type >= reasons[i].first && tensor->type <= reasons[i].last) what = reasons[i].what;
+    return ex_fail(error, EX_ERROR_UNSUPPORTED, tensor->offset, "%s: byte %" PRIu64 ": tensor '%.*s': type %u %s",
+                   file->parts[tensor->part].path, tensor->offset, EX_SHOWN(tensor->name), tensor->type, what);
+}
+
+ex_code ex_file_check_types(const ex_file *file, ex_error *error) {
+    for (size_t i = 0; i < file->n_tensors; i++)
+        if (!ex_type_find(file->tensors[i].type)) return refuse_type(file, &file->tensors[i], error);
     return EX_OK;
 }
