@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <utf8proc.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -375,6 +376,78 @@ static void test_expressions_that_take_too_long(void **state) {
     free(text);
 }
 
+/* ---- time ---- */
+
+/* What may be worst for one rule or another; each is repeated to fill a text. */
+static const char *const worst[] = {
+    "a", "A", "aB", "1", "12x", " ", "  x", "\n", " \n", "\r\n ", "'", "'s", "!",
+    "!a", "<sentinel:1", "IMGIMGA", "中", "中A",
+    "é", "e\xCC\x81", "\xCC\x81", "a b ", "1 ", "\xF0\x9F\x98\x80", "\xC2\xA0", "②", "_1", "Aa中1 \n",
+};
+
+typedef struct timing {
+    const ex_pretokeniser *pretokeniser; /* or NULL: */
+    const ex_pattern *pattern;
+    const char *text;
+    ex_code code;
+} timing;
+
+static double seconds_to_split(timing *t, size_t length) {
+    struct timespec start, end;
+    size_t n_words = 0;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    t->code = t->pretokeniser ? ex_pretokenise(t->pretokeniser, t->text, length, count_word, &n_words, NULL)
+                              : ex_pattern_split(t->pattern, t->text, length, 0, count_word, &n_words, NULL);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+    return (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec) + 1e-5;
+}
+
+/* Eight times the text may take 24 times as long; what is quadratic takes 64. The shortest of several runs counts, as
+ * another program may be in the way. */
+static void check_linear(const char *name, const char *unit, timing *t, size_t eighth) {
+    double ratio = 24, shortest[2] = {1e9, 1e9};
+    for (int attempt = 0; ratio >= 24 && attempt < 5; attempt++) {
+        for (size_t i = 0; i < 2; i++) {
+            double seconds = seconds_to_split(t, i ? 8 * eighth : eighth);
+            if (seconds < shortest[i]) shortest[i] = seconds;
+        }
+        if (t->code == EX_ERROR_UNSUPPORTED && !t->pretokeniser) return; /* the bound on its work holds instead */
+        assert_int_equal(t->code, EX_OK);
+        ratio = shortest[1] / shortest[0];
+    }
+    if (ratio >= 24) fail_msg("%s: eight times the text of '%s' takes %.1f times as long", name, unit, ratio);
+}
+
+/* Expressions that look over the rest of a run again and again; only the scanners of these are linear. */
+static bool looks_back(const char *name) {
+    static const char *const names[] = {"jais-2", "tiny_aya", "superbpe", "afmoe", "deepseek-llm"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static void test_time_is_linear(void **state) {
+    (void)state;
+    enum { LENGTH = 1 << 20 };
+    char *text = malloc(LENGTH + 16);
+    assert_non_null(text);
+    for (size_t i = 0; i < sizeof worst / sizeof *worst; i++) {
+        size_t n = strlen(worst[i]), eighth = LENGTH / 8 / n * n;
+        for (size_t at = 0; at + n <= LENGTH + 16; at += n) memcpy(text + at, worst[i], n);
+        size_t short_eighth = LENGTH / 256 / n * n;
+        for (size_t family = 0; family < N_FAMILIES; family++) {
+            const char *name = families[family].name;
+            const ex_pretokeniser_name *row = ex_pretokeniser_find((ex_string){name, strlen(name)});
+            check_linear(name, worst[i], &(timing){row->pretokeniser, NULL, text, EX_OK}, eighth);
+            if (looks_back(name)) continue;
+            ex_pattern *pattern = open_pattern(families[family].expressions);
+            check_linear(name, worst[i], &(timing){NULL, pattern, text, EX_OK}, short_eighth);
+            ex_pattern_close(pattern);
+        }
+    }
+    free(text);
+}
+
 static ex_code stop_at_third(void *context, const char *word, size_t length, ex_error *error) {
     (void)word, (void)length, (void)error;
     return ++*(int *)context == 3 ? EX_ERROR_MEMORY : EX_OK;
@@ -397,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_expressions_that_are_refused),
         cmocka_unit_test(test_words_of_expressions),
         cmocka_unit_test(test_expressions_that_take_too_long),
+        cmocka_unit_test(test_time_is_linear),
         cmocka_unit_test(test_sink_stops_the_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,7 +214,7 @@ static void check_own_words(const char *line, const int32_t *expected) {
 }
 
 #define JSON(normaliser, steps)                                                                                        \
-    "s .huggingface.json;{\"normalizer\":" normaliser                                                                   \
+    "s .huggingface.json;{\"normalizer\":" normaliser                                                                  \
     ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}}"
 #define SPLIT(pattern) "{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"Isolated\",\"invert\":false}"
 #define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"use_regex\":false}"
