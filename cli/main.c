@@ -94,8 +94,8 @@ const cli_command command_table[] = {
      .description =
          "Reads the Jinja template of -T. For a line {\"inputs\": {...}} on standard input, the template's variables "
          "(messages, add_generation_prompt, tools and so on), it writes {\"output\": ...}. A line that cannot be "
-         "answered, also when the template itself raises an error, gives {\"error\": ..., \"line\": N}; the error says "
-         "where in the template it was. The exit status is then 2 at the end.\n"
+         "answered, also when the template itself raises an error, gives {\"error\": ..., \"line\": N}; the error "
+         "says where in the template it was. The exit status is then 2 at the end.\n"
          "Templates see what transformers gives them: trim_blocks, lstrip_blocks, break and continue, "
          "raise_exception, strftime_now. Steps, memory and depth are bounded.",
      .examples = "echo '{\"inputs\":{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}}' | entropix render -T "
@@ -113,8 +113,9 @@ const cli_command command_table[] = {
          "Measures on random tokens of a fixed seed: prefill (ppN) and decode (tgN) in tokens a second, decode with "
          "attention statistics and without in turns, the read bandwidth of the machine and the share of it that "
          "decode reaches, the byte products that it makes in registers and the share of them that prefill reaches (the "
-         "matrices of the layers; for quantised weights that is the roof), one step of the sampler, load time and peak memory. A hash of the logits of a fixed "
-         "prompt shows when a change of the program changes numbers; it depends on the kernels in use.",
+         "matrices of the layers; for quantised weights that is the roof), one step of the sampler, load time and peak "
+         "memory. A hash of the logits of a fixed prompt shows when a change of the program changes numbers; it depends "
+         "on the kernels in use.",
      .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode\nentropix bench --kernels"},
     {.name = "perplexity", .id = COMMAND_PERPLEXITY, .operands = "", .run = command_perplexity,
      .summary = "measure how well a model predicts a text, and how sure it is of itself",

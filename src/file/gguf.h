@@ -5,8 +5,8 @@
 
 #include "entropix.h"
 
-/* EX_ERROR_UNSUPPORTED when a tensor has a type that is not known. A file with one opens all the same, so that it can be
- * described; who reads weights asks first. */
+/* EX_ERROR_UNSUPPORTED when a tensor has a type that is not known. A file with one opens all the same, so that it can
+ * be described; who reads weights asks first. */
 ex_code ex_file_check_types(const ex_file *file, ex_error *error);
 
 /* A writer of GGUF version 3: keys first, then all tensors declared, then their data in the same order. It writes to a
