@@ -2,6 +2,7 @@
  * precision; and the choice of a table. Matrix products are in test_matmul.c. */
 #include "support.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -398,7 +399,10 @@ static void test_maximum(void **state) {
     }
 }
 
-static void check_exponential_sums(const ex_vector_math *math, const float *values, size_t n, float maximum) {
+/* Against exp() in double precision. Where logits are far from 0, the sums are moved from 0 to the maximum, which costs
+ * the last digits of a sum that is near nothing beside the first. */
+static void check_exponential_sums(const ex_vector_math *math, const float *values, size_t n) {
+    float maximum = ex_vector_math_portable.maximum(values, n);
     double sum = 0, sum_x = 0, sum_x_squared = 0;
     for (size_t i = 0; i < n; i++) {
         double x = (double)values[i] - (double)maximum, e = exp(x);
@@ -407,31 +411,118 @@ static void check_exponential_sums(const ex_vector_math *math, const float *valu
         sum_x += e * x;
         sum_x_squared += e * x * x;
     }
-    ex_exponential_sums sums = math->exponential_sums(values, n, maximum);
-    const double nothing = 1e-30; /* beside a sum that is 1 at least */
-    if (fabs(sums.sum - sum) > 1e-7 * sum || fabs(sums.sum_x - sum_x) > 1e-7 * fabs(sum_x) + nothing ||
-        fabs(sums.sum_x_squared - sum_x_squared) > 1e-7 * sum_x_squared + nothing)
-        fail_msg("n %zu: relative errors %.3g, %.3g, %.3g", n, sums.sum / sum - 1, sums.sum_x / sum_x - 1,
-                 sums.sum_x_squared / sum_x_squared - 1);
+    const size_t n_blocks = (n + EX_LOGITS_BLOCK - 1) / EX_LOGITS_BLOCK;
+    float *block_maxima = malloc(n_blocks * sizeof *block_maxima); /* no room to spare */
+    ex_exponential_sums sums = math->exponential_sums(values, n, block_maxima);
+    assert_true(sums.maximum == maximum);
+    for (size_t i = 0; i < n; i += EX_LOGITS_BLOCK) {
+        size_t length = n - i < EX_LOGITS_BLOCK ? n - i : EX_LOGITS_BLOCK;
+        assert_true(block_maxima[i / EX_LOGITS_BLOCK] == ex_vector_math_portable.maximum(values + i, length));
+    }
+    free(block_maxima);
+    const double nothing = 1e-10 * sum;
+    if (fabs(sums.sum - sum) > 1e-8 * sum || fabs(sums.sum_x - sum_x) > 1e-8 * fabs(sum_x) + nothing ||
+        fabs(sums.sum_x_squared - sum_x_squared) > 1e-8 * sum_x_squared + nothing)
+        fail_msg("n %zu, maximum %g: relative errors %.3g, %.3g, %.3g", n, (double)maximum, sums.sum / sum - 1,
+                 sums.sum_x / sum_x - 1, sums.sum_x_squared / sum_x_squared - 1);
+    ex_exponential_sums alone = math->exponential_sums(values, n, NULL);
+    assert_memory_equal(&alone.sum, &sums.sum, 3 * sizeof alone.sum);
 }
+
+static const size_t row_sizes[] = {1,   2,   7,   8,   15,   16,   17,    31,    33,    64,
+                                   100, 511, 512, 513, 1000, 1024, 16383, 16384, 128256};
+enum { N_ROW_SIZES = sizeof row_sizes / sizeof *row_sizes };
 
 static void test_exponential_sums(void **state) {
     (void)state;
     ex_vector_math maths[N_TABLES + 1];
     size_t n_maths = vector_maths(maths);
-    const size_t sizes[] = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100, 1000, 16384, 128256};
-    const double spreads[] = {0.001, 3, 20, 500};
+    const double spreads[] = {0.001, 3, 20, 500}, centres[] = {0, 50, -52, 70, -70, 500, -500};
     uint64_t seed = 32;
-    for (size_t k = 0; k < n_maths; k++) {
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-            for (size_t w = 0; w < sizeof spreads / sizeof *spreads; w++) {
-                size_t n = sizes[s];
-                float *values = random_floats(n, -spreads[w], spreads[w], &seed);
-                float maximum = ex_vector_math_portable.maximum(values, n);
-                check_exponential_sums(&maths[k], values, n, maximum);
+    for (size_t s = 0; s < N_ROW_SIZES; s++) {
+        for (size_t w = 0; w < sizeof spreads / sizeof *spreads; w++) {
+            const size_t n = row_sizes[s];
+            for (size_t c = 0; c < (n > 20000 ? 1 : sizeof centres / sizeof *centres); c++) {
+                float *values = random_floats(n, centres[c] - spreads[w], centres[c] + spreads[w], &seed);
+                for (size_t k = 0; k < n_maths; k++) check_exponential_sums(&maths[k], values, n);
                 for (size_t i = 0; i < n; i++)
                     if (i % 3 == 1) values[i] = -INFINITY;
-                check_exponential_sums(&maths[k], values, n, ex_vector_math_portable.maximum(values, n));
+                for (size_t k = 0; k < n_maths; k++) check_exponential_sums(&maths[k], values, n);
+                free(values);
+            }
+        }
+    }
+}
+
+typedef void (*fill_row)(float *values, size_t n);
+
+static void fill_equal(float *values, size_t n) {
+    for (size_t i = 0; i < n; i++) values[i] = -1.7f;
+}
+
+static void fill_one_alive(float *values, size_t n) {
+    for (size_t i = 0; i < n; i++) values[i] = -INFINITY;
+    values[n / 2] = 17.3f;
+}
+
+static void fill_one_far_above(float *values, size_t n) {
+    for (size_t i = 0; i < n; i++) values[i] = -FLT_MAX;
+    values[n - 1] = 30;
+}
+
+static void fill_huge(float *values, size_t n) { /* nothing but the maxima counts */
+    for (size_t i = 0; i < n; i++) values[i] = i % 3 ? 3e38f : -3e38f;
+}
+
+static void fill_tiny(float *values, size_t n) {
+    for (size_t i = 0; i < n; i++) values[i] = (float)(i % 7) * 0x1p-149f;
+}
+
+static void fill_two_modes(float *values, size_t n) { /* the lower mode weighs as much as the upper */
+    for (size_t i = 0; i < n; i++) values[i] = i ? 9.1f - logf((float)n) : 9.1f;
+}
+
+static void fill_steps(float *values, size_t n) { /* through all that single precision has, and past it */
+    for (size_t i = 0; i < n; i++) values[i] = 20 - (float)(i % 2000) * 0.61f;
+}
+
+static void test_exponential_sums_of_odd_rows(void **state) {
+    (void)state;
+    ex_vector_math maths[N_TABLES + 1];
+    size_t n_maths = vector_maths(maths);
+    const fill_row fills[] = {fill_equal, fill_one_alive, fill_one_far_above, fill_huge, fill_tiny, fill_two_modes,
+                              fill_steps};
+    for (size_t s = 1; s < N_ROW_SIZES; s++) { /* a single value may be no number after these */
+        for (size_t f = 0; f < sizeof fills / sizeof *fills; f++) {
+            float *values = malloc(row_sizes[s] * sizeof *values);
+            fills[f](values, row_sizes[s]);
+            for (size_t k = 0; k < n_maths; k++) check_exponential_sums(&maths[k], values, row_sizes[s]);
+            free(values);
+        }
+    }
+}
+
+static void test_sums_of_no_numbers(void **state) {
+    (void)state;
+    ex_vector_math maths[N_TABLES + 1];
+    size_t n_maths = vector_maths(maths);
+    const float centres[] = {3, 100, -100, -INFINITY};
+    uint64_t seed = 34;
+    for (size_t k = 0; k < n_maths; k++) {
+        for (size_t n = 1; n <= 1100; n += n < 40 ? 1 : 53) {
+            for (size_t c = 0; c < sizeof centres / sizeof *centres; c++) {
+                float *values = random_floats(n, -1, 1, &seed);
+                for (size_t i = 0; i < n; i++) values[i] += centres[c];
+                for (size_t i = 0; i < n; i += 1 + n / 9) {
+                    float kept = values[i];
+                    values[i] = NAN;
+                    assert_true(!isfinite(maths[k].exponential_sums(values, n, NULL).maximum));
+                    values[i] = INFINITY;
+                    assert_true(!isfinite(maths[k].exponential_sums(values, n, NULL).maximum));
+                    values[i] = kept;
+                }
+                bool finite = isfinite(maths[k].exponential_sums(values, n, NULL).maximum);
+                assert_true(finite == (centres[c] > -INFINITY));
                 free(values);
             }
         }
@@ -494,6 +585,8 @@ int main(void) {
         cmocka_unit_test(test_rms_norm),         cmocka_unit_test(test_swiglu),
         cmocka_unit_test(test_add),              cmocka_unit_test(test_read_memory),
         cmocka_unit_test(test_maximum),          cmocka_unit_test(test_exponential_sums),
+        cmocka_unit_test(test_exponential_sums_of_odd_rows),
+        cmocka_unit_test(test_sums_of_no_numbers),
         cmocka_unit_test(test_select_at_least),  cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

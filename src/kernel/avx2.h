@@ -118,7 +118,7 @@ void ex_avx2_add(float *x, const float *y, size_t n);
 uint64_t ex_avx2_read_memory(const void *memory, size_t n_bytes);
 uint64_t ex_avx2_integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 float ex_avx2_maximum(const float *values, size_t n);
-ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, float maximum);
+ex_exponential_sums ex_avx2_exponential_sums(const float *values, size_t n, float *block_maxima);
 size_t ex_avx2_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);
 
 #endif

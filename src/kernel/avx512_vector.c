@@ -1,4 +1,4 @@
-/* avx512_vector.c - passes over one row: activations, norms, memory, and the logits for the sampler. */
+/* avx512_vector.c - passes over one row: activations, norms, memory. */
 #include "kernel/avx512.h"
 
 #include <float.h>
@@ -106,86 +106,4 @@ uint64_t ex_avx512_read_memory(const void *memory, size_t n_bytes) {
     _mm512_storeu_si512(lanes, sums[0]);
     for (int i = 0; i < 8; i++) sum += lanes[i];
     return sum;
-}
-
-/* ---- logits ------------------------------------------------------------------------------------------------- */
-
-float ex_avx512_maximum(const float *values, size_t n) {
-    const __m512 lowest = _mm512_set1_ps(-INFINITY);
-    __m512 maximum = lowest, other_maximum = lowest;
-    __mmask16 not_numbers = 0;
-    for (size_t i = 0; i < n; i += 2 * EX_LANES) {
-        const size_t left = n - i;
-        __m512 first = _mm512_mask_loadu_ps(lowest, ex_first_lanes(left), values + i);
-        __m512 second = left > EX_LANES
-                            ? _mm512_mask_loadu_ps(lowest, ex_first_lanes(left - EX_LANES), values + i + EX_LANES)
-                            : lowest;
-        not_numbers |= _mm512_cmp_ps_mask(first, second, _CMP_UNORD_Q);
-        maximum = _mm512_max_ps(maximum, first);
-        other_maximum = _mm512_max_ps(other_maximum, second);
-    }
-    return not_numbers ? NAN : _mm512_reduce_max_ps(_mm512_max_ps(maximum, other_maximum));
-}
-
-typedef struct moments { /* eight lanes of each sum */
-    __m512d sum, sum_x, sum_x_squared;
-} moments;
-
-/* e^x and its moments for eight x <= 0. The exponential is a polynomial of degree 6 for 2^fraction with a relative
- * error of 2e-9. Adding `magic` rounds to an integer n and leaves it in the lowest bits of the sum. */
-static inline void add_moments(moments *to, __m512d x) {
-    const __m512d magic = _mm512_set1_pd(0x1.8p52);
-    x = _mm512_max_pd(_mm512_set1_pd(-700), x); /* e^-700 is nothing beside e^0, and still a normal number */
-    __m512d shifted = _mm512_fmadd_pd(x, _mm512_set1_pd(M_LOG2E), magic);
-    __m512d r = _mm512_fnmadd_pd(_mm512_sub_pd(shifted, magic), _mm512_set1_pd(M_LN2), x);
-    __m512d p = _mm512_set1_pd(0.0013836820409012125);
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(0.008374836421131062));
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(0.041668227117821824));
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(0.1666641992544818));
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(0.49999992068003957));
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(1.0000000363770347));
-    p = _mm512_fmadd_pd(p, r, _mm512_set1_pd(1.0000000005552667));
-    __m512i exponent = _mm512_slli_epi64(_mm512_castpd_si512(shifted), 52);
-    __m512d e = _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(p), exponent));
-    __m512d e_x = _mm512_mul_pd(e, x);
-    to->sum = _mm512_add_pd(to->sum, e);
-    to->sum_x = _mm512_add_pd(to->sum_x, e_x);
-    to->sum_x_squared = _mm512_fmadd_pd(e_x, x, to->sum_x_squared);
-}
-
-ex_exponential_sums ex_avx512_exponential_sums(const float *values, size_t n, float maximum) {
-    const __m512d shift = _mm512_set1_pd((double)maximum);
-    moments even = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()}, odd = even;
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        add_moments(&even, _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(values + i)), shift));
-        add_moments(&odd, _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(values + i + 8)), shift));
-    }
-    for (; i < n; i += 8) {
-        __mmask8 lanes = (__mmask8)(n - i >= 8 ? 0xFF : (1u << (n - i)) - 1);
-        __m256 eight = _mm256_mask_loadu_ps(_mm256_set1_ps(-INFINITY), lanes, values + i);
-        add_moments(&even, _mm512_sub_pd(_mm512_cvtps_pd(eight), shift));
-    }
-    return (ex_exponential_sums){ex_sum_double_lanes(_mm512_add_pd(even.sum, odd.sum)),
-                                 ex_sum_double_lanes(_mm512_add_pd(even.sum_x, odd.sum_x)),
-                                 ex_sum_double_lanes(_mm512_add_pd(even.sum_x_squared, odd.sum_x_squared))};
-}
-
-size_t ex_avx512_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity) {
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512 limit = _mm512_set1_ps(threshold);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i += EX_LANES) {
-        __mmask16 exist = ex_first_lanes(n - i);
-        __mmask16 found = _mm512_mask_cmp_ps_mask(exist, _mm512_maskz_loadu_ps(exist, values + i), limit, _CMP_GE_OQ);
-        if (!found) continue;
-        if (count < capacity) {
-            __m512i chosen = _mm512_maskz_compress_epi32(found, _mm512_add_epi32(lanes, _mm512_set1_epi32((int)i)));
-            size_t fit = (size_t)__builtin_popcount(found);
-            if (fit > capacity - count) fit = capacity - count;
-            _mm512_mask_storeu_epi32(indices + count, ex_first_lanes(fit), chosen);
-        }
-        count += (size_t)__builtin_popcount(found);
-    }
-    return count;
 }

@@ -108,7 +108,7 @@ static void run_maximum(const ex_kernels *kernels, operands *o) {
 }
 
 static void run_exponential_sums(const ex_kernels *kernels, operands *o) {
-    ex_exponential_sums sums = kernels->vector_math.exponential_sums(o->values, N_VALUES, VALUE_RANGE);
+    ex_exponential_sums sums = kernels->vector_math.exponential_sums(o->values, N_VALUES, NULL);
     o->scalars[0] = sums.sum;
     o->scalars[1] = sums.sum_x;
     o->scalars[2] = sums.sum_x_squared;

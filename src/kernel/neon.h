@@ -118,7 +118,7 @@ void ex_neon_add(float *x, const float *y, size_t n);
 uint64_t ex_neon_read_memory(const void *memory, size_t n_bytes);
 uint64_t ex_neon_integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 float ex_neon_maximum(const float *values, size_t n);
-ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, float maximum);
+ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, float *block_maxima);
 size_t ex_neon_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);
 
 #endif

@@ -133,7 +133,7 @@ ALWAYS_INLINE float32x4_t difference_error(float32x4_t a, float32x4_t b, float32
     return vsubq_f32(vsubq_f32(a, vsubq_f32(difference, minus_b)), vaddq_f32(b, minus_b));
 }
 
-ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, float maximum) {
+static ex_exponential_sums sums_below(float maximum, const float *values, size_t n) {
     /* What lies more than 87 below adds nothing that a sum would keep. */
     const float32x4_t maxima = vdupq_n_f32(maximum), lowest = vdupq_n_f32(nextafterf(maximum - 87, maximum));
     const float64x2_t wide_maxima = vdupq_n_f64((double)maximum);
@@ -150,9 +150,19 @@ ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, floa
         add_moments(&high, neon_high_double(minus_one), neon_high_double(power),
                     vsubq_f64(neon_high_double(four), wide_maxima));
     }
-    return (ex_exponential_sums){vaddvq_f64(vaddq_f64(low.sum, high.sum)),
+    return (ex_exponential_sums){maximum, vaddvq_f64(vaddq_f64(low.sum, high.sum)),
                                  vaddvq_f64(vaddq_f64(low.sum_x, high.sum_x)),
                                  vaddvq_f64(vaddq_f64(low.sum_x_squared, high.sum_x_squared))};
+}
+
+ex_exponential_sums ex_neon_exponential_sums(const float *values, size_t n, float *block_maxima) {
+    float maximum = -INFINITY;
+    for (size_t i = 0; i < n; i += EX_LOGITS_BLOCK) {
+        float of_block = ex_neon_maximum(values + i, n - i < EX_LOGITS_BLOCK ? n - i : EX_LOGITS_BLOCK);
+        if (block_maxima) block_maxima[i / EX_LOGITS_BLOCK] = of_block;
+        if (of_block > maximum || isnan(of_block)) maximum = of_block;
+    }
+    return isfinite(maximum) ? sums_below(maximum, values, n) : (ex_exponential_sums){.maximum = maximum};
 }
 
 size_t ex_neon_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity) {

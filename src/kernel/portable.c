@@ -85,8 +85,8 @@ static uint64_t integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds) {
 /* Rows of ex_vector_math_portable cannot initialise a constant table in C, so these pass the calls on. */
 static float maximum(const float *values, size_t n) { return ex_vector_math_portable.maximum(values, n); }
 
-static ex_exponential_sums exponential_sums(const float *values, size_t n, float largest) {
-    return ex_vector_math_portable.exponential_sums(values, n, largest);
+static ex_exponential_sums exponential_sums(const float *values, size_t n, float *block_maxima) {
+    return ex_vector_math_portable.exponential_sums(values, n, block_maxima);
 }
 
 static size_t select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity) {

@@ -1,6 +1,7 @@
 /* filter.c - the filters. All three keep a head of the tokens in order of logit (lower id first among equals), so the
- * work is to find that head without sorting the vocabulary: a vectorised comparison finds the few that pass a
- * threshold, a bounded heap keeps top_k of them, and a second heap gives them up in order until top_p is reached. */
+ * work is to find that head without sorting the vocabulary: the maxima of blocks, which the measuring pass has left,
+ * tell the few blocks that can hold any of it, a vectorised comparison finds what passes a threshold there, a bounded
+ * heap keeps top_k of them, and a second heap gives them up in order until top_p is reached. */
 #include "sampler/filter.h"
 
 #include <float.h>
@@ -39,26 +40,50 @@ static float lowest_logit(const ex_logits_summary *summary, const ex_decision *d
     return lowest <= -FLT_MAX ? -FLT_MAX : fmaxf(-FLT_MAX, nextafterf((float)lowest, -INFINITY));
 }
 
-/* The `limit` likeliest tokens whose logit is at least `threshold`, in no order. Once the heap is full, its least
- * likely token is the threshold for the blocks that follow. */
+/* Adds a survivor to those kept, the `limit` likeliest, with the least likely at the root once they are so many.
+ * Returns how many there are. */
+static inline size_t keep_likeliest(ex_survivor *heap, size_t count, size_t limit, ex_survivor survivor) {
+    if (count < limit) {
+        heap[count++] = survivor;
+        if (count == limit) make_heap(heap, count, is_less_likely);
+    } else if (is_likelier(survivor, heap[0])) {
+        heap[0] = survivor;
+        sift_down(heap, count, 0, is_less_likely);
+    }
+    return count;
+}
+
+static size_t count_blocks(const ex_filter_input *input) {
+    return (input->n_vocab + EX_LOGITS_BLOCK - 1) / EX_LOGITS_BLOCK;
+}
+
+/* As many tokens as `limit` reach this: the maxima of so many blocks. -infinity where there are not so many blocks. */
+static float reached_by(const ex_filter_memory *memory, const ex_filter_input *input, size_t limit) {
+    const size_t n_blocks = count_blocks(input);
+    if (n_blocks < limit) return -INFINITY;
+    for (size_t block = 0, count = 0; block < n_blocks; block++) {
+        ex_survivor first = {memory->block_maxima[block], (int32_t)block};
+        count = keep_likeliest(memory->survivors, count, limit, first);
+    }
+    return memory->survivors[0].logit;
+}
+
+/* The `limit` likeliest tokens whose logit is at least `threshold`, in no order. Most blocks have none and are not
+ * read. Once the heap is full, a later token, whose id is higher, must be above its least likely one. */
 static size_t collect(const ex_filter_memory *memory, const ex_filter_input *input, float threshold, size_t limit) {
-    ex_survivor *heap = memory->survivors;
+    threshold = fmaxf(threshold, reached_by(memory, input, limit));
     size_t count = 0;
-    for (size_t first = 0; first < input->n_vocab; first += EX_SELECT_BLOCK) {
-        size_t n = input->n_vocab - first < EX_SELECT_BLOCK ? input->n_vocab - first : EX_SELECT_BLOCK;
+    for (size_t block = 0; block < count_blocks(input); block++) {
+        if (!(memory->block_maxima[block] >= threshold)) continue;
+        const size_t first = block * EX_LOGITS_BLOCK, left = input->n_vocab - first;
+        const size_t n = left < EX_LOGITS_BLOCK ? left : EX_LOGITS_BLOCK;
         size_t found = input->math->select_at_least(input->logits + first, n, threshold, memory->selected, n);
         for (size_t i = 0; i < found; i++) {
             size_t token = first + (size_t)memory->selected[i];
             ex_survivor survivor = {input->logits[token], (int32_t)token};
-            if (count < limit) {
-                heap[count++] = survivor;
-                if (count == limit) make_heap(heap, count, is_less_likely);
-            } else if (is_likelier(survivor, heap[0])) {
-                heap[0] = survivor;
-                sift_down(heap, count, 0, is_less_likely);
-            }
+            count = keep_likeliest(memory->survivors, count, limit, survivor);
         }
-        if (count == limit && heap[0].logit > threshold) threshold = heap[0].logit;
+        if (count == limit) threshold = fmaxf(threshold, nextafterf(memory->survivors[0].logit, INFINITY));
     }
     return count;
 }
@@ -96,7 +121,9 @@ static size_t take_nucleus(const ex_filter_memory *memory, size_t count, const w
 }
 
 static size_t take_likeliest(const ex_filter_memory *memory, const ex_filter_input *input) {
-    size_t token = 0;
+    size_t block = 0;
+    while (memory->block_maxima[block] != input->summary.maximum) block++;
+    size_t token = block * EX_LOGITS_BLOCK;
     while (input->logits[token] != input->summary.maximum) token++;
     memory->candidates[0] =
         (ex_candidate){.token = (int32_t)token, .probability = 1, .log_probability = (double)input->summary.maximum};

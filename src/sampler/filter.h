@@ -4,8 +4,6 @@
 
 #include "sampler/metrics.h"
 
-enum { EX_SELECT_BLOCK = 1024 }; /* logits that are compared with one threshold at a time */
-
 typedef struct ex_survivor {
     float logit;
     int32_t token;
@@ -14,7 +12,8 @@ typedef struct ex_survivor {
 typedef struct ex_filter_memory {
     ex_survivor *survivors;   /* [n_vocab] */
     ex_candidate *candidates; /* [n_vocab] */
-    int *selected;            /* [EX_SELECT_BLOCK] */
+    float *block_maxima;      /* of the logits, one for each EX_LOGITS_BLOCK: filled by ex_summarise_logits */
+    int *selected;            /* [EX_LOGITS_BLOCK] */
 } ex_filter_memory;
 
 typedef struct ex_filter_input {

@@ -19,15 +19,14 @@ static ex_code fail_not_finite(const float *logits, size_t n_vocab, ex_error *er
     return ex_fail(error, EX_ERROR_NUMBER, 0, "all %zu logits are -infinity: no token can come", n_vocab);
 }
 
-ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, ex_logits_summary *out,
-                            ex_error *error) {
+ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, float *block_maxima,
+                            ex_logits_summary *out, ex_error *error) {
     if (!logits || n_vocab == 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "there are no logits to measure");
-    float maximum = math->maximum(logits, n_vocab);
-    if (!isfinite(maximum)) return fail_not_finite(logits, n_vocab, error);
-    ex_exponential_sums sums = math->exponential_sums(logits, n_vocab, maximum);
+    ex_exponential_sums sums = math->exponential_sums(logits, n_vocab, block_maxima);
+    if (!isfinite(sums.maximum)) return fail_not_finite(logits, n_vocab, error);
     double mean = sums.sum_x / sums.sum;
     double variance = sums.sum_x_squared / sums.sum - mean * mean;
-    out->maximum = maximum;
+    out->maximum = sums.maximum;
     out->log_sum = log(sums.sum);
     out->entropy = fmax(0, out->log_sum - mean) * BITS_PER_NAT;
     out->varentropy = fmax(0, variance) * BITS_PER_NAT * BITS_PER_NAT;
@@ -36,7 +35,7 @@ ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, siz
 
 ex_code ex_measure_logits(const float *logits, size_t n_vocab, double *entropy, double *varentropy, ex_error *error) {
     ex_logits_summary summary = {0};
-    ex_code code = ex_summarise_logits(&ex_vector_math_portable, logits, n_vocab, &summary, error);
+    ex_code code = ex_summarise_logits(&ex_vector_math_portable, logits, n_vocab, NULL, &summary, error);
     if (code != EX_OK) return code;
     if (entropy) *entropy = summary.entropy;
     if (varentropy) *varentropy = summary.varentropy;

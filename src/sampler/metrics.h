@@ -12,8 +12,8 @@ typedef struct ex_logits_summary {
     double varentropy; /* bits^2 */
 } ex_logits_summary;
 
-/* Errors as ex_measure_logits. */
-ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, ex_logits_summary *out,
-                            ex_error *error);
+/* Errors as ex_measure_logits. `block_maxima` as in ex_vector_math. */
+ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, float *block_maxima,
+                            ex_logits_summary *out, ex_error *error);
 
 #endif

@@ -60,10 +60,12 @@ static double window_variance(const token_history *history, size_t n_window, dou
 static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
     sampler->memory.survivors = ex_allocate(sampler->n_vocab, sizeof *sampler->memory.survivors);
     sampler->memory.candidates = ex_allocate(sampler->n_vocab, sizeof *sampler->memory.candidates);
-    sampler->memory.selected = ex_allocate(EX_SELECT_BLOCK, sizeof *sampler->memory.selected);
+    const size_t n_blocks = (sampler->n_vocab + EX_LOGITS_BLOCK - 1) / EX_LOGITS_BLOCK;
+    sampler->memory.block_maxima = ex_allocate(n_blocks, sizeof *sampler->memory.block_maxima);
+    sampler->memory.selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *sampler->memory.selected);
     sampler->history.window = ex_allocate((size_t)sampler->policy.sequence_window, sizeof *sampler->history.window);
-    if (!sampler->memory.survivors || !sampler->memory.candidates || !sampler->memory.selected ||
-        !sampler->history.window)
+    if (!sampler->memory.survivors || !sampler->memory.candidates || !sampler->memory.block_maxima ||
+        !sampler->memory.selected || !sampler->history.window)
         return ex_fail_memory(error, "a sampler");
     return EX_OK;
 }
@@ -99,6 +101,7 @@ void ex_sampler_close(ex_sampler *sampler) {
     if (!sampler) return;
     free(sampler->memory.survivors);
     free(sampler->memory.candidates);
+    free(sampler->memory.block_maxima);
     free(sampler->memory.selected);
     free(sampler->history.window);
     free(sampler);
@@ -140,6 +143,10 @@ static bool is_clarified(const ex_sampler *sampler) {
     return n <= history->n_recent && memcmp(newest - n, sampler->clarification, n * sizeof *newest) == 0;
 }
 
+static ex_code summarise(const ex_sampler *sampler, const float *logits, ex_logits_summary *out, ex_error *error) {
+    return ex_summarise_logits(sampler->math, logits, sampler->n_vocab, sampler->memory.block_maxima, out, error);
+}
+
 static ex_code check_decision(const ex_decision *decision, ex_error *error) {
     bool in_range = decision->temperature >= 0 && isfinite(decision->temperature) && decision->top_p >= 0 &&
                     decision->top_p <= 1 && decision->min_p >= 0 && decision->min_p <= 1 && decision->top_k >= 0;
@@ -165,7 +172,7 @@ static ex_code distribute(ex_sampler *sampler, const float *logits, const ex_log
 ex_code ex_sampler_distribution(ex_sampler *sampler, const float *logits, const ex_metrics *metrics,
                                 const ex_decision *decision, ex_distribution *out, ex_error *error) {
     ex_logits_summary summary = {0};
-    ex_code code = ex_summarise_logits(sampler->math, logits, sampler->n_vocab, &summary, error);
+    ex_code code = summarise(sampler, logits, &summary, error);
     return code == EX_OK ? distribute(sampler, logits, &summary, metrics, decision, out, error) : code;
 }
 
@@ -194,7 +201,7 @@ static ex_code measure(const ex_sampler *sampler, const ex_logits_summary *summa
 ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention, ex_random_key key,
                         ex_choice *out, ex_error *error) {
     ex_logits_summary summary = {0};
-    ex_code code = ex_summarise_logits(sampler->math, logits, sampler->n_vocab, &summary, error);
+    ex_code code = summarise(sampler, logits, &summary, error);
     if (code == EX_OK) code = measure(sampler, &summary, attention, &out->metrics, error);
     if (code != EX_OK) return code;
     ex_decide(&sampler->policy, &out->metrics, is_clarified(sampler), &out->decision);
