@@ -89,12 +89,12 @@ static void check_against_naive(const ex_distribution *distribution, const naive
 static void test_filters_against_naive(void **state) {
     (void)state;
     uint64_t random = 2024;
-    size_t sizes[] = {1, 2, 7, 100, 1023, 1024, 1025, 5000};
-    static float logits[5000];
-    static naive_token expected[5000];
+    const size_t sizes[] = {1, 2, 7, 100, 511, 1024, 1025, 5000, 30011}; /* the last has more blocks than most top_k */
+    static float logits[30011];
+    static naive_token expected[30011];
     ex_metrics metrics = {0};
     for (int round = 0; round < 1200; round++) {
-        size_t n = sizes[round % 8];
+        size_t n = sizes[round % 9];
         random_logits(&random, logits, n);
         ex_decision decision = random_decision(&random, n);
         ex_sampler *sampler = open_sampler(NULL, (int32_t)n);
@@ -104,6 +104,33 @@ static void test_filters_against_naive(void **state) {
         check_against_naive(&distribution, expected, naive_filter(logits, n, &decision, expected));
         ex_sampler_close(sampler);
     }
+}
+
+/* The lowest id among equals, also where they lie in several blocks, or everywhere. */
+static void test_likeliest_of_many_blocks(void **state) {
+    (void)state;
+    enum { N = 5000 };
+    static float logits[N];
+    const float others[] = {-INFINITY, -3, 2.5f};
+    ex_sampler *sampler = open_sampler(NULL, N);
+    ex_metrics metrics = {0};
+    ex_distribution distribution;
+    ex_error error;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        for (size_t j = 0; j < N; j++) logits[j] = others[i];
+        logits[700] = logits[1500] = logits[N - 1] = 2.5f;
+        const int32_t first = others[i] < logits[700] ? 700 : 0;
+        ex_decision greedy = {.strategy = EX_STRATEGY_GREEDY, .top_p = 1, .top_k = 1};
+        assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &greedy, &distribution, &error), &error);
+        assert_int_equal(distribution.count, 1);
+        assert_int_equal(distribution.candidates[0].token, first);
+        ex_decision two = {.strategy = EX_STRATEGY_PLAIN, .temperature = 1, .top_p = 1, .top_k = 2};
+        assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &two, &distribution, &error), &error);
+        assert_int_equal(distribution.count, 2);
+        assert_int_equal(distribution.candidates[0].token, first);
+        assert_int_equal(distribution.candidates[1].token, first == 0 ? 1 : 1500);
+    }
+    ex_sampler_close(sampler);
 }
 
 static void test_top_p_keeps_the_token_that_crosses(void **state) {
@@ -285,7 +312,9 @@ static void test_draws_depend_on_the_key_alone(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters_against_naive),         cmocka_unit_test(test_top_p_keeps_the_token_that_crosses),
+        cmocka_unit_test(test_filters_against_naive),
+        cmocka_unit_test(test_likeliest_of_many_blocks),
+        cmocka_unit_test(test_top_p_keeps_the_token_that_crosses),
         cmocka_unit_test(test_draws_follow_the_distribution), cmocka_unit_test(test_adaptive_is_the_best_of_n),
         cmocka_unit_test(test_draws_depend_on_the_key_alone),
     };
