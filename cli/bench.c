@@ -2,6 +2,7 @@
  * with statistics and without; decode and reading memory), so that drift of machine and position meets both alike. */
 #include "bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,7 +30,7 @@ typedef struct bench_state {
     ex_session *session;
     int32_t *tokens;    /* enough for the longest measurement */
     size_t start;       /* the position at which measurements begin: the depth, once it is filled */
-    double *seconds[2]; /* samples of decode without and with statistics; prefill uses the first */
+    double *seconds[2]; /* samples of decode without and with statistics; of prefill, and its shares of the peak */
     size_t n_samples[2];
     cli_progress bar;
     uint64_t done, total; /* tokens, for the bar */
@@ -82,21 +83,49 @@ static int fill_depth(bench_state *bench) {
     return status;
 }
 
+/* The part of a tensor's weights that a token meets: of the experts, those that are used. */
+static double active_share(const bench_state *bench, const ex_tensor *tensor) {
+    const ex_string architecture = bench->result.info.architecture;
+    char name[96];
+    double used;
+    if (tensor->n_dims < 3) return 1;
+    snprintf(name, sizeof name, "%.*s.expert_used_count", (int)architecture.length, architecture.data);
+    const ex_key *key = ex_file_find_key(ex_engine_file(bench->engine), name);
+    return key && ex_key_number(key, 0, &used) ? used / (double)tensor->ne[2] : 1;
+}
+
+/* Multiplications and additions in the matrices of the layers. Attention and, once a prompt, the logits come on top. */
+static double layer_operations(const bench_state *bench) {
+    const ex_file *file = ex_engine_file(bench->engine);
+    double weights = 0;
+    for (size_t i = 0; i < ex_file_tensor_count(file); i++) {
+        const ex_tensor *tensor = ex_file_tensor(file, i);
+        if (tensor->n_dims < 2 || tensor->name.length < 4 || memcmp(tensor->name.data, "blk.", 4) != 0) continue;
+        weights += (double)(tensor->ne[0] * tensor->ne[1] * tensor->ne[2]) * active_share(bench, tensor);
+    }
+    return 2 * weights;
+}
+
 static int measure_prefill(bench_state *bench) {
     size_t n_tokens = (size_t)bench->result.n_prompt;
+    bench->result.operations_per_token = layer_operations(bench);
     int status = STATUS_OK;
     ex_step step;
     for (int i = 0; i < bench->result.n_repeat && status == STATUS_OK; i++) {
         status = rewind_to_start(bench);
         if (status != STATUS_OK) break;
-        double start = seconds_now();
+        double peak = ex_integer_peak(bench->engine), start = seconds_now();
         status = evaluate(bench, bench->tokens, n_tokens, &step);
-        bench->seconds[0][i] = seconds_now() - start;
+        double seconds = seconds_now() - start;
+        bench->seconds[0][i] = seconds;
+        bench->seconds[1][i] = bench->result.operations_per_token * (double)n_tokens / seconds / peak;
+        if (peak > bench->result.integer_peak) bench->result.integer_peak = peak;
         if (status == STATUS_OK) status = advance(bench, n_tokens, "prefill");
     }
-    if (status == STATUS_OK)
-        bench->result.prefill_rate = (double)n_tokens / median(bench->seconds[0], (size_t)bench->result.n_repeat);
-    return status;
+    if (status != STATUS_OK) return status;
+    bench->result.prefill_rate = (double)n_tokens / median(bench->seconds[0], (size_t)bench->result.n_repeat);
+    bench->result.prefill_share = median(bench->seconds[1], (size_t)bench->result.n_repeat);
+    return STATUS_OK;
 }
 
 /* An even number, so that every position is decoded both ways. */
@@ -241,6 +270,7 @@ static int measure(bench_state *bench) {
 }
 
 int command_bench(const cli_options *options) {
+    if (option_flag(options, OPTION_KERNELS)) return bench_kernels(options);
     bench_state bench = {.options = options, .bar = progress_begin()};
     bench.result.n_prompt = (int)option_integer(options, OPTION_BENCH_PROMPT);
     bench.result.n_generate = (int)option_integer(options, OPTION_BENCH_GENERATE);

@@ -3,6 +3,7 @@
 #define CLI_BENCH_H
 
 #include "entropix.h"
+#include "options.h"
 
 typedef struct bench_result {
     ex_engine_info info;
@@ -10,6 +11,9 @@ typedef struct bench_result {
     int n_depth;              /* positions before the measured ones */
     uint64_t bytes_per_token; /* weights, and keys and values of these positions */
     double load_seconds;
+    double integer_peak;  /* multiplications and additions of bytes per second, all threads */
+    double prefill_share; /* of it that the layers' matrices take in prefill */
+    double operations_per_token;
     double prefill_rate; /* tokens per second, as are the next two */
     double decode_rate;  /* with attention statistics: what the sampler works with */
     double decode_rate_without;
@@ -20,6 +24,9 @@ typedef struct bench_result {
     uint64_t peak_bytes;
     uint64_t logits_hash;
 } bench_result;
+
+/* bench --kernels: the exit status. */
+int bench_kernels(const cli_options *options);
 
 void bench_print(const bench_result *result);
 void bench_json(const bench_result *result);

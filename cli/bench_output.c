@@ -28,6 +28,8 @@ void bench_print(const bench_result *r) {
     printf("bandwidth  %s of %s for a token; decode reaches %.2f of what the memory gives\n",
            format_bytes(number, r->bytes_per_token), r->n_depth > 0 ? "weights and cache" : "weights",
            r->bandwidth_share);
+    printf("arithmetic %.2f GOP for a token; prefill reaches %.2f of %.0f GOP/s, the peak of byte products\n",
+           r->operations_per_token * 1e-9, r->prefill_share, r->integer_peak * 1e-9);
     printf("sampling   %.0f microseconds for one step over %d logits\n", 1e6 * r->sampling_seconds, r->info.n_vocab);
     printf("load       %.3f s, peak memory %s\n", r->load_seconds, format_bytes(number, r->peak_bytes));
     printf("logits     hash %016llx\n", (unsigned long long)r->logits_hash);
@@ -59,6 +61,9 @@ void bench_json(const bench_result *r) {
     emit_object_begin(&json, "prefill");
     emit_whole(&json, "tokens", r->n_prompt);
     emit_real(&json, "tokens_per_second", r->prefill_rate);
+    emit_real(&json, "operations_per_token", r->operations_per_token);
+    emit_real(&json, "peak_operations_per_second", r->integer_peak);
+    emit_real(&json, "peak_share", r->prefill_share);
     emit_object_end(&json);
     emit_object_begin(&json, "decode");
     emit_whole(&json, "tokens", r->n_generate);

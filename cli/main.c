@@ -114,8 +114,8 @@ const cli_command command_table[] = {
          "attention statistics and without in turns, the read bandwidth of the machine and the share of it that "
          "decode reaches, the byte products that it makes in registers and the share of them that prefill reaches (the "
          "matrices of the layers; for quantised weights that is the roof), one step of the sampler, load time and peak "
-         "memory. A hash of the logits of a fixed prompt shows when a change of the program changes numbers; it depends "
-         "on the kernels in use.",
+         "memory. A hash of the logits of a fixed prompt shows when a change of the program changes numbers; it "
+         "depends on the kernels in use.",
      .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode\nentropix bench --kernels"},
     {.name = "perplexity", .id = COMMAND_PERPLEXITY, .operands = "", .run = command_perplexity,
      .summary = "measure how well a model predicts a text, and how sure it is of itself",

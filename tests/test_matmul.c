@@ -207,13 +207,18 @@ static void test_large_batches(void **state) {
     uint64_t seed = 99;
     for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
         if (!ex_kernels_all()[0]->matmul[type]) continue;
-        operands o = make_operands(type, 35, 37, 512, &seed);
-        for (const ex_kernels *const *table = ex_kernels_all(); *table; table++) {
-            if (!(*table)->supported(&cpu)) continue;
-            check_values(*table, &o);
-            check_cuts(*table, &o);
+        const bool small_blocks = ex_type_find(type)->block_elements <= EX_QUANT_BLOCK;
+        const struct { size_t n_rows, n_tokens, n_in; } shapes[] = {
+            {35, 37, 512}, {17, 290, 256}, {32, 16, small_blocks ? 352 : 768}};
+        for (size_t i = 0; i < 3; i++) {
+            operands o = make_operands(type, shapes[i].n_rows, shapes[i].n_tokens, shapes[i].n_in, &seed);
+            for (const ex_kernels *const *table = ex_kernels_all(); *table; table++) {
+                if (!(*table)->supported(&cpu)) continue;
+                check_values(*table, &o);
+                check_cuts(*table, &o);
+            }
+            free_operands(&o);
         }
-        free_operands(&o);
     }
 }
 

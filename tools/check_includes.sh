@@ -19,7 +19,7 @@ BEGIN {
     # Headers from outside that have one place, and where.
     place["utf8proc.h"] = "^(src/text|tests)/"
     place["pcre2.h"] = "^(src/text|tests)/"
-    place["immintrin.h"] = place["x86intrin.h"] = "^src/kernel/avx"
+    place["immintrin.h"] = place["x86intrin.h"] = "^src/kernel/a[vm]x"
     place["arm_neon.h"] = "^src/kernel/neon"
     place["jansson.h"] = "^(cli|server|bench|tests|tools)/"
     place["histedit.h"] = place["editline/readline.h"] = place["readline/readline.h"] = "^cli/"

@@ -7,9 +7,19 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#endif
+
+#if defined(__x86_64__)
+/* Linux gives the tile registers to processes that ask for them; all threads of the process then have them. */
+static bool tiles_allowed(void) {
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* of arch_prctl; not in the headers of older systems */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
 #endif
 
 ex_cpu ex_cpu_detect(void) {
@@ -23,7 +33,8 @@ ex_cpu ex_cpu_detect(void) {
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                  __builtin_cpu_supports("avx512vnni");
     if (cpu.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) cpu.avx512_bf16 = (a >> 5) & 1;
-    if (cpu.avx512 && __get_cpuid_count(7, 0, &a, &b, &c, &d)) cpu.amx_int8 = (d >> 25) & 1;
+    if (cpu.avx512 && __get_cpuid_count(7, 0, &a, &b, &c, &d))
+        cpu.amx_int8 = ((d >> 24) & 1) && ((d >> 25) & 1) && tiles_allowed();
 #elif defined(__aarch64__)
     cpu.neon_dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #endif

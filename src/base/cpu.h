@@ -9,7 +9,7 @@ typedef struct ex_cpu {
     bool avx2;        /* AVX2, FMA and F16C */
     bool avx512;      /* AVX-512 F, BW, DQ, VL and VNNI */
     bool avx512_bf16;
-    bool amx_int8;
+    bool amx_int8;    /* AMX with byte products, and the system lets this process use it */
     bool neon_dot;
 } ex_cpu;
 

@@ -11,6 +11,7 @@ static const ex_kernels *const tables[] = {
 #if defined(__x86_64__)
     &ex_kernels_avx2,
     &ex_kernels_avx512,
+    &ex_kernels_amx,
 #elif defined(__aarch64__)
     &ex_kernels_neon,
 #endif

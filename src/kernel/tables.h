@@ -8,6 +8,7 @@ extern const ex_kernels ex_kernels_portable;
 #if defined(__x86_64__)
 extern const ex_kernels ex_kernels_avx2;
 extern const ex_kernels ex_kernels_avx512;
+extern const ex_kernels ex_kernels_amx;
 #elif defined(__aarch64__)
 extern const ex_kernels ex_kernels_neon;
 #endif

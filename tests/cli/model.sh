@@ -31,7 +31,7 @@ awk 'BEGIN { for (i = 0; i < 200; i++) printf "word "; print "" }' | "$program" 
 says err "larger -c"
 
 expect 0 bench --json -p 16 -n 8 -r 1 -t 1
-for key in prefill.tokens_per_second decode.tokens_per_second decode.tokens_per_second_mean \
+for key in prefill.tokens_per_second prefill.peak_share prefill.peak_operations_per_second decode.tokens_per_second decode.tokens_per_second_mean \
     decode.tokens_per_second_without_statistics decode.bandwidth_share memory.read_bytes_per_second \
     memory.peak_bytes sampling.microseconds load.seconds; do
     "$json_lines" $key <"$work/out" | grep -q '^[0-9.e+-]*[1-9]' || fail "bench --json: $key"
@@ -47,6 +47,12 @@ says out "tg8 after 80"
 says out "$(echo "$hash" | tr -d '"')"
 expect 2 bench -p 16 -n 8 -r 1 -d 100000
 says err "context of 1000"
+
+expect 0 bench --kernels
+for word in "portable" "matmul" "Q8_0" "integer_peak"; do says out "$word"; done
+expect 0 bench --kernels --json
+[ "$("$json_lines" functions.0.error <"$work/out")" = 0 ] || fail "bench --kernels: portable differs from itself"
+[ "$("$json_lines" functions.0.kernels <"$work/out")" = '"portable"' ] || fail "bench --kernels: not portable first"
 
 small=$source_folder/tests/data/models/llama3-f16.gguf
 if [ -r "$small" ]; then

@@ -1,0 +1,35 @@
+/* amx.c - the table for processors with AMX: matrix products of quantised weights with many tokens in tiles, all else
+ * as with AVX-512. */
+#include "kernel/amx.h"
+
+#include "kernel/tables.h"
+
+static bool supported(const ex_cpu *cpu) { return cpu->avx512 && cpu->amx_int8; }
+
+#define MATMUL_ROW(type, name) [EX_TYPE_##type] = ex_amx_matmul_##name,
+
+const ex_kernels ex_kernels_amx = {
+    .name = "amx",
+    .supported = supported,
+    .matmul = {
+        [EX_TYPE_F32] = ex_avx512_matmul_f32,
+        [EX_TYPE_F16] = ex_avx512_matmul_f16,
+        [EX_TYPE_BF16] = ex_avx512_matmul_bf16,
+        MATMUL_ROW(Q8_0, q8_0)
+        MATMUL_ROW(Q4_0, q4_0)
+        MATMUL_ROW(Q4_K, q4_k)
+        MATMUL_ROW(Q6_K, q6_k)
+        EX_UNPACKED_TYPES(MATMUL_ROW)
+    },
+    .quantize_row = ex_avx512_quantize_row,
+    .rms_norm = ex_avx512_rms_norm,
+    .swiglu = ex_avx512_swiglu,
+    .add = ex_avx512_add,
+    .attention_scores = {ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32},
+    .softmax = ex_avx512_softmax,
+    .attention_values = {ex_avx512_attention_values_f16, ex_avx512_attention_values_f32},
+    .head_deviation = ex_avx512_head_deviation,
+    .read_memory = ex_avx512_read_memory,
+    .integer_peak = ex_amx_integer_peak,
+    .vector_math = {ex_avx512_maximum, ex_avx512_exponential_sums, ex_avx512_select_at_least},
+};
