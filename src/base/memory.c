@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { HUGE_FROM = 4 << 20 }; /* bytes: two huge pages */
+
 void *ex_allocate(size_t count, size_t size) {
     uint64_t bytes;
     if (!ex_multiply(count, size, &bytes)) return NULL;
@@ -24,7 +26,8 @@ void *ex_reserve(size_t size) {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *memory = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (memory == MAP_FAILED) return NULL;
-    madvise(memory, size, MADV_HUGEPAGE); /* only a hint: sweeps through long caches miss fewer address translations */
+    /* Only a hint: sweeps through long caches miss fewer address translations. Small pieces would waste most of one. */
+    if (size >= HUGE_FROM) madvise(memory, size, MADV_HUGEPAGE);
     return memory;
 }
 

@@ -1,180 +1,283 @@
 /* attention.c - causal attention over the paged KV cache, with the exact statistics of the last query.
  *
- * The unit of work is a tile: some tokens of the batch and the heads that share one key-value head, so that keys and
+ * The unit of work is a tile: some tokens of one timeline and the heads that share one key-value head, so that keys and
  * values are read once for all of them. The statistics of the last query come from its rows of scores while they are
  * in cache; only the deviation between heads needs all heads of a layer and follows after the barrier. Sums run over
- * fixed chunks of positions, so no number depends on how many threads there are. */
+ * fixed chunks of positions, so no number depends on how many threads there are.
+ *
+ * A row of scores has a place for each position from 0 on. Layers with a sliding window fill and read the end of it
+ * only; a sink's score stands after the last position. */
 #include <math.h>
 #include <string.h>
 
 #include "model/batch.h"
-#include "model/rope.h"
 
 typedef struct head_group { /* a key-value head and the query heads that use it */
     size_t kv_head, first_head, n_heads, head_dim;
 } head_group;
+
+typedef struct query_tile { /* consecutive tokens of a batch, all of one timeline */
+    const ex_timeline *timeline;
+    size_t timeline_index;
+    size_t first_token, n_tokens;
+    size_t position; /* of the first token */
+    size_t layer;
+    head_group group;
+} query_tile;
 
 static head_group group_of(const ex_shape *shape, size_t kv_head) {
     size_t n_heads = (size_t)(shape->n_head / shape->n_head_kv);
     return (head_group){kv_head, kv_head * n_heads, n_heads, (size_t)shape->head_dim};
 }
 
-static void rotate(const ex_batch *batch, size_t token, float *head) {
-    const ex_workspace *w = batch->work;
-    int32_t n_pairs = batch->model->shape.n_rot / 2;
-    ex_rope_apply(batch->model->architecture->rope, n_pairs, w->cosines + token * (size_t)n_pairs,
-                  w->sines + token * (size_t)n_pairs, head);
+/* The positions that a query attends to. */
+static ex_span span_of(const ex_shape *shape, size_t layer, size_t position) {
+    size_t window = ex_shape_is_local(shape, layer) ? (size_t)shape->window : 0;
+    size_t first = window > 0 && position + 1 > window ? position + 1 - window : 0;
+    return (ex_span){first, position + 1};
+}
+
+static size_t n_sinks(const ex_layer *layer) { return layer->attn_sinks ? 1 : 0; }
+
+/* ---- queries, keys and values -------------------------------------------------------------------------------- */
+
+static void norm_and_rotate(const ex_batch *batch, size_t layer, size_t token, const float *norm, float *head) {
+    const ex_architecture *architecture = batch->model->architecture;
+    const ex_shape *shape = &batch->model->shape;
+    const ex_workspace *w = &batch->model->work;
+    int32_t n_pairs = shape->n_rot / 2, skip = architecture->unrotated_period;
+    if (architecture->features & EX_FEATURE_HEAD_NORM)
+        batch->model->kernels->rms_norm(head, norm, (size_t)shape->head_dim, shape->rms_epsilon, head);
+    if (skip > 0 && (layer + 1) % (size_t)skip == 0) return;
+    int kind = ex_shape_is_local(shape, layer) ? EX_ROPE_LOCAL : EX_ROPE_GLOBAL;
+    size_t at = token * (size_t)n_pairs;
+    ex_rope_apply(architecture->rope, n_pairs, w->cosines[kind] + at, w->sines[kind] + at, head);
 }
 
 static void store_key_value(const ex_batch *batch, size_t layer, size_t kv_head, size_t token) {
-    const ex_workspace *w = batch->work;
+    const ex_workspace *w = &batch->model->work;
     const ex_shape *shape = &batch->model->shape;
     size_t head_dim = (size_t)shape->head_dim;
     size_t at = token * (size_t)shape->n_head_kv * head_dim + kv_head * head_dim;
-    rotate(batch, token, w->k + at);
-    ex_kv_store(batch->kv, batch->first + token, layer, kv_head, w->k + at, w->v + at);
+    norm_and_rotate(batch, layer, token, batch->model->weights.layers[layer].attn_k_norm, w->k + at);
+    ex_kv_store(ex_batch_timeline(batch, token)->kv, ex_batch_position(batch, token), layer, kv_head, w->k + at,
+                w->v + at);
 }
 
-static void gather_queries(const ex_batch *batch, const head_group *group, size_t first_token, size_t n_tokens,
-                           float *queries) {
-    const ex_workspace *w = batch->work;
+static void gather_queries(const ex_batch *batch, const query_tile *tile, float *queries) {
+    const ex_workspace *w = &batch->model->work;
+    const head_group *group = &tile->group;
+    const float *norm = batch->model->weights.layers[tile->layer].attn_q_norm;
     size_t n_query = (size_t)batch->model->shape.n_head * group->head_dim;
-    for (size_t t = 0; t < n_tokens; t++)
+    for (size_t t = 0; t < tile->n_tokens; t++)
         for (size_t h = 0; h < group->n_heads; h++) {
             float *query = queries + (t * group->n_heads + h) * group->head_dim;
-            memcpy(query, w->q + (first_token + t) * n_query + (group->first_head + h) * group->head_dim,
+            memcpy(query, w->q + (tile->first_token + t) * n_query + (group->first_head + h) * group->head_dim,
                    group->head_dim * sizeof *query);
-            rotate(batch, first_token + t, query);
+            norm_and_rotate(batch, tile->layer, tile->first_token + t, norm, query);
         }
 }
 
-static void keep_row(const ex_batch *batch, size_t layer, size_t head, const float *row, size_t n_positions) {
-    const ex_workspace *w = batch->work;
-    size_t n_head = (size_t)batch->model->shape.n_head;
-    if (batch->keep_scores) memcpy(w->scores + (layer * n_head + head) * n_positions, row, n_positions * sizeof *row);
+/* ---- scores to probabilities --------------------------------------------------------------------------------- */
+
+static void keep_row(const ex_batch *batch, const query_tile *tile, size_t head, const float *row, ex_span span) {
+    float *scores = tile->timeline->scores;
+    if (!scores) return;
+    size_t n = span.last + n_sinks(&batch->model->weights.layers[tile->layer]);
+    float *kept = scores + (tile->layer * (size_t)batch->model->shape.n_head + head) * n;
+    for (size_t j = 0; j < span.first; j++) kept[j] = -INFINITY;
+    memcpy(kept + span.first, row + span.first, (n - span.first) * sizeof *row);
 }
 
-/* Softmax of one head of the last query, with its statistics; the row stays for the deviation between heads. */
-static void reduce_last_row(const ex_batch *batch, size_t layer, size_t head, float *row, size_t n_positions) {
-    const ex_workspace *w = batch->work;
-    size_t at = layer * (size_t)batch->model->shape.n_head + head;
-    ex_row_statistics statistics;
-    keep_row(batch, layer, head, row, n_positions);
-    batch->model->kernels->softmax(row, n_positions, batch->statistics ? &statistics : NULL);
-    if (!batch->statistics) return;
-    w->head_entropy[at] = statistics.entropy;
-    w->head_maximum[at] = (double)statistics.maximum;
-    w->head_strength[at] = statistics.mean_absolute_score;
-    float *kept = w->probabilities + head * w->scores_stride;
-    if (row != kept) memcpy(kept, row, n_positions * sizeof *row);
+/* Softmax of one head of a last query, with its statistics; the row stays for the deviation between heads. */
+static void reduce_last_row(const ex_batch *batch, const query_tile *tile, size_t head, float *row, ex_span span) {
+    const ex_workspace *w = &batch->model->work;
+    ex_statistics *statistics = tile->timeline->statistics;
+    size_t n_head = (size_t)batch->model->shape.n_head, at = tile->layer * n_head + head;
+    size_t n = span.last + n_sinks(&batch->model->weights.layers[tile->layer]) - span.first;
+    ex_row_statistics reduced;
+    keep_row(batch, tile, head, row, span);
+    batch->model->kernels->softmax(row + span.first, n, statistics ? &reduced : NULL);
+    if (!statistics) return;
+    statistics->head_entropy[at] = reduced.entropy;
+    statistics->head_maximum[at] = (double)reduced.maximum;
+    statistics->head_strength[at] = reduced.mean_absolute_score;
+    float *kept = w->probabilities + (tile->timeline_index * n_head + head) * w->scores_stride;
+    if (row != kept) memcpy(kept + span.first, row + span.first, n * sizeof *row);
 }
 
-static void softmax_rows(const ex_batch *batch, size_t layer, const head_group *group, size_t first_token,
-                         size_t n_tokens, float *scores) {
-    const ex_workspace *w = batch->work;
-    size_t tile_positions = batch->first + first_token + n_tokens;
-    for (size_t t = 0; t < n_tokens; t++) {
-        size_t n_positions = batch->first + first_token + t + 1;
-        bool is_last = first_token + t + 1 == batch->n_tokens;
-        for (size_t h = 0; h < group->n_heads; h++) {
-            float *row = scores + (t * group->n_heads + h) * w->scores_stride;
-            if (is_last) reduce_last_row(batch, layer, group->first_head + h, row, n_positions);
-            else batch->model->kernels->softmax(row, n_positions, NULL);
-            /* later positions of the tile exist for its other tokens: they get weight 0 */
-            for (size_t j = n_positions; j < tile_positions; j++) row[j] = 0;
+static void cap_scores(float softcap, float *scores, size_t n) {
+    if (softcap > 0)
+        for (size_t i = 0; i < n; i++) scores[i] = softcap * tanhf(scores[i] / softcap);
+}
+
+/* `seen` are the positions that any query of the tile attends to: to those that only others do, a row gives nothing. */
+static void softmax_rows(const ex_batch *batch, const query_tile *tile, ex_span seen, float *scores) {
+    const ex_workspace *w = &batch->model->work;
+    const ex_shape *shape = &batch->model->shape;
+    const ex_layer *layer = &batch->model->weights.layers[tile->layer];
+    size_t last_token = batch->n_timelines > 1 ? tile->first_token : batch->n_tokens - 1;
+    for (size_t t = 0; t < tile->n_tokens; t++) {
+        ex_span span = span_of(shape, tile->layer, tile->position + t);
+        bool is_last = tile->first_token + t == last_token;
+        for (size_t h = 0; h < tile->group.n_heads; h++) {
+            size_t head = tile->group.first_head + h;
+            float *row = scores + (t * tile->group.n_heads + h) * w->scores_stride;
+            cap_scores(shape->attention_softcap, row + span.first, span.last - span.first);
+            if (layer->attn_sinks) row[span.last] = layer->attn_sinks[head];
+            if (is_last) reduce_last_row(batch, tile, head, row, span);
+            else batch->model->kernels->softmax(row + span.first, span.last + n_sinks(layer) - span.first, NULL);
+            memset(row + seen.first, 0, (span.first - seen.first) * sizeof *row);
+            memset(row + span.last, 0, (seen.last - span.last) * sizeof *row);
         }
     }
 }
 
-static void scatter_out(const ex_batch *batch, const head_group *group, size_t first_token, size_t n_tokens,
-                        const float *out) {
-    const ex_workspace *w = batch->work;
-    size_t n_query = (size_t)batch->model->shape.n_head * group->head_dim;
-    for (size_t t = 0; t < n_tokens; t++)
-        memcpy(w->attended + (first_token + t) * n_query + group->first_head * group->head_dim,
-               out + t * group->n_heads * group->head_dim, group->n_heads * group->head_dim * sizeof *out);
+/* ---- tiles --------------------------------------------------------------------------------------------------- */
+
+static void scatter_out(const ex_batch *batch, const query_tile *tile, const float *out, bool quants) {
+    const ex_workspace *w = &batch->model->work;
+    size_t n_query = (size_t)batch->model->shape.n_head * tile->group.head_dim;
+    size_t width = tile->group.n_heads * tile->group.head_dim, from = tile->group.first_head * tile->group.head_dim;
+    for (size_t t = 0; t < tile->n_tokens; t++) {
+        size_t token = tile->first_token + t;
+        memcpy(w->attended.values + token * n_query + from, out + t * width, width * sizeof *out);
+        if (quants) ex_input_quantize(batch->model->kernels, &w->attended, n_query, token, from, width);
+    }
 }
 
-static size_t positions_in_page(size_t page, size_t n_positions) {
-    size_t left = n_positions - page * EX_KV_PAGE;
+static size_t positions_in_page(size_t page, size_t last) {
+    size_t left = last - page * EX_KV_PAGE;
     return left < EX_KV_PAGE ? left : EX_KV_PAGE;
 }
 
-/* Where a tile's scores go: those of a token that is decoded alone right to where the deviation looks for them. */
-static float *scores_of(const ex_batch *batch, const head_group *group, const ex_tile *tile) {
-    const ex_workspace *w = batch->work;
-    return batch->n_tokens == 1 ? w->probabilities + group->first_head * w->scores_stride : tile->scores;
+/* Where a tile's scores go: those of a token that is alone right to where the deviation looks for them. */
+static float *scores_of(const ex_batch *batch, const query_tile *tile, const ex_tile *scratch) {
+    const ex_workspace *w = &batch->model->work;
+    bool is_alone = batch->n_timelines > 1 || batch->n_tokens == 1;
+    size_t row = tile->timeline_index * (size_t)batch->model->shape.n_head + tile->group.first_head;
+    return is_alone ? w->probabilities + row * w->scores_stride : scratch->scores;
 }
 
-static void attend_tile(const ex_batch *batch, size_t layer, size_t kv_head, size_t first_token, size_t n_tokens,
-                        const ex_tile *tile) {
-    const ex_workspace *w = batch->work;
+static void attend_tile(const ex_batch *batch, const query_tile *tile, const ex_tile *scratch, bool quants) {
+    const ex_workspace *w = &batch->model->work;
     const ex_kernels *kernels = batch->model->kernels;
-    head_group group = group_of(&batch->model->shape, kv_head);
-    size_t n_rows = n_tokens * group.n_heads;
-    size_t n_positions = batch->first + first_token + n_tokens;
-    size_t n_pages = (n_positions + EX_KV_PAGE - 1) / EX_KV_PAGE;
-    float scale = 1.0f / sqrtf((float)group.head_dim);
-    float *scores = scores_of(batch, &group, tile);
+    const ex_shape *shape = &batch->model->shape;
+    const head_group *group = &tile->group;
+    size_t n_rows = tile->n_tokens * group->n_heads;
+    ex_span seen = {span_of(shape, tile->layer, tile->position).first, tile->position + tile->n_tokens};
+    size_t first_page = seen.first / EX_KV_PAGE, end_page = (seen.last + EX_KV_PAGE - 1) / EX_KV_PAGE;
+    float *scores = scores_of(batch, tile, scratch);
 
-    gather_queries(batch, &group, first_token, n_tokens, tile->queries);
-    for (size_t page = 0; page < n_pages; page++)
+    gather_queries(batch, tile, scratch->queries);
+    for (size_t page = first_page; page < end_page; page++)
         kernels->attention_scores[batch->kv_type](
-            tile->queries, n_rows, group.head_dim, ex_kv_keys(batch->kv, page, layer, kv_head),
-            positions_in_page(page, n_positions), scale, scores + page * EX_KV_PAGE, w->scores_stride);
-    softmax_rows(batch, layer, &group, first_token, n_tokens, scores);
-    memset(tile->out, 0, n_rows * group.head_dim * sizeof *tile->out);
-    for (size_t page = 0; page < n_pages; page++)
+            scratch->queries, n_rows, group->head_dim,
+            ex_kv_keys(tile->timeline->kv, page, tile->layer, group->kv_head), positions_in_page(page, seen.last),
+            shape->attention_scale, scores + page * EX_KV_PAGE, w->scores_stride);
+    seen.first = first_page * EX_KV_PAGE;
+    softmax_rows(batch, tile, seen, scores);
+    memset(scratch->out, 0, n_rows * group->head_dim * sizeof *scratch->out);
+    for (size_t page = first_page; page < end_page; page++)
         kernels->attention_values[batch->kv_type](
-            scores + page * EX_KV_PAGE, w->scores_stride, n_rows, ex_kv_values(batch->kv, page, layer, kv_head),
-            positions_in_page(page, n_positions), group.head_dim, tile->out);
-    scatter_out(batch, &group, first_token, n_tokens, tile->out);
+            scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
+            ex_kv_values(tile->timeline->kv, page, tile->layer, group->kv_head), positions_in_page(page, seen.last),
+            group->head_dim, scratch->out);
+    scatter_out(batch, tile, scratch->out, quants);
 }
 
-void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer) {
-    const ex_workspace *w = batch->work;
-    size_t n_head_kv = (size_t)batch->model->shape.n_head_kv;
-    size_t n_tiles = (batch->n_tokens + w->tile_tokens - 1) / w->tile_tokens;
-    size_t first, last;
-    /* With one token, the thread that attends is the one that stored; with more, all are stored before any attends. */
-    if (batch->n_tokens > 1) {
+/* Work is dealt out head by head: what the timelines or tiles of one head share stays in cache. Later tiles have more
+ * positions to attend to and go first, so that threads finish together. */
+static query_tile tile_at(const ex_batch *batch, size_t layer, size_t n_tiles, size_t tile_tokens, size_t index) {
+    query_tile t = {.layer = layer, .group = group_of(&batch->model->shape, index / n_tiles)};
+    size_t within = n_tiles - 1 - index % n_tiles;
+    bool many = batch->n_timelines > 1;
+    t.timeline_index = many ? within : 0;
+    t.timeline = &batch->timelines[t.timeline_index];
+    t.first_token = many ? within : within * tile_tokens;
+    size_t left = batch->n_tokens - t.first_token;
+    t.n_tokens = many ? 1 : left < tile_tokens ? left : tile_tokens;
+    t.position = ex_batch_position(batch, t.first_token);
+    return t;
+}
+
+static void quantize_attended(const ex_batch *batch, ex_worker *worker) {
+    const ex_shape *shape = &batch->model->shape;
+    size_t n_query = (size_t)shape->n_head * (size_t)shape->head_dim, first, last;
+    ex_worker_barrier(worker);
+    while (ex_worker_next(worker, batch->n_tokens, 1, &first, &last))
+        ex_input_quantize(batch->model->kernels, &batch->model->work.attended, n_query, first, 0, n_query);
+}
+
+void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bool quants) {
+    const ex_workspace *w = &batch->model->work;
+    const ex_shape *shape = &batch->model->shape;
+    size_t n_head_kv = (size_t)shape->n_head_kv, first, last;
+    size_t tile_tokens = batch->n_timelines > 1 ? 1 : w->tile_tokens;
+    size_t n_tiles = (batch->n_tokens + tile_tokens - 1) / tile_tokens;
+    /* A token that is alone is stored by the thread that attends for it; others before any attends. */
+    bool is_alone = batch->n_timelines > 1 || batch->n_tokens == 1;
+    if (!is_alone) {
         while (ex_worker_next(worker, n_head_kv * batch->n_tokens, 16, &first, &last))
             for (size_t i = first; i < last; i++) store_key_value(batch, layer, i % n_head_kv, i / n_head_kv);
         ex_worker_barrier(worker);
     }
+    /* Heads that share a key-value head are quantised where they are computed, if whole blocks are theirs. */
+    size_t group_width = (size_t)(shape->n_head / shape->n_head_kv) * (size_t)shape->head_dim;
+    bool quants_here = quants && group_width % EX_QUANT_BLOCK == 0;
     while (ex_worker_next(worker, n_head_kv * n_tiles, 1, &first, &last)) {
-        /* later tiles have more positions to attend to: they go first so that threads finish together */
-        size_t tile = n_tiles - 1 - first / n_head_kv, kv_head = first % n_head_kv;
-        size_t first_token = tile * w->tile_tokens, left = batch->n_tokens - first_token;
-        size_t n_tokens = left < w->tile_tokens ? left : w->tile_tokens;
-        if (batch->n_tokens == 1) store_key_value(batch, layer, kv_head, 0);
-        attend_tile(batch, layer, kv_head, first_token, n_tokens, &w->tiles[worker->index]);
+        query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first);
+        if (is_alone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
+        attend_tile(batch, &t, &w->tiles[worker->index], quants_here);
     }
+    if (quants && !quants_here) quantize_attended(batch, worker);
+}
+
+/* ---- between heads ------------------------------------------------------------------------------------------- */
+
+static size_t n_chunks_of(ex_span span) {
+    return (span.last - span.first + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
+}
+
+/* The last query's columns in the rows of scores: its positions and the sink. */
+static ex_span columns_of(const ex_batch *batch, size_t timeline, size_t layer) {
+    const ex_model *model = batch->model;
+    size_t last_token = batch->n_timelines > 1 ? timeline : batch->n_tokens - 1;
+    ex_span span = span_of(&model->shape, layer, ex_batch_position(batch, last_token));
+    span.last += n_sinks(&model->weights.layers[layer]);
+    return span;
 }
 
 void ex_attention_deviation(const ex_batch *batch, const ex_worker *worker, size_t layer) {
-    if (!batch->statistics) return;
-    const ex_workspace *w = batch->work;
-    size_t n_positions = batch->first + batch->n_tokens;
-    size_t n_chunks = (n_positions + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
-    for (size_t chunk = (size_t)worker->index; chunk < n_chunks; chunk += (size_t)worker->count) {
-        size_t first = chunk * EX_DEVIATION_CHUNK;
-        size_t last = n_positions - first < EX_DEVIATION_CHUNK ? n_positions : first + EX_DEVIATION_CHUNK;
-        w->deviation[layer * w->n_chunks + chunk] = batch->model->kernels->head_deviation(
-            w->probabilities, w->scores_stride, (size_t)batch->model->shape.n_head, first, last);
+    const ex_workspace *w = &batch->model->work;
+    size_t n_head = (size_t)batch->model->shape.n_head, piece = 0;
+    for (size_t i = 0; i < batch->n_timelines; i++) {
+        const ex_statistics *statistics = batch->timelines[i].statistics;
+        if (!statistics) continue;
+        ex_span span = columns_of(batch, i, layer);
+        for (size_t chunk = 0; chunk < n_chunks_of(span); chunk++, piece++) {
+            if (piece % (size_t)worker->count != (size_t)worker->index) continue;
+            size_t first = span.first + chunk * EX_DEVIATION_CHUNK;
+            size_t last = span.last - first < EX_DEVIATION_CHUNK ? span.last : first + EX_DEVIATION_CHUNK;
+            statistics->deviation[layer * statistics->n_chunks + chunk] = batch->model->kernels->head_deviation(
+                w->probabilities + i * n_head * w->scores_stride, w->scores_stride, n_head, first, last);
+        }
+    }
+}
+
+static void finish_timeline(const ex_batch *batch, size_t timeline) {
+    ex_statistics *statistics = batch->timelines[timeline].statistics;
+    if (!statistics) return;
+    for (size_t layer = 0; layer < (size_t)batch->model->shape.n_layer; layer++) {
+        ex_span span = columns_of(batch, timeline, layer);
+        size_t n_positions = span.last - span.first;
+        double sum = 0, n_terms = (double)batch->model->shape.n_head * (double)n_positions;
+        for (size_t i = 0; i < n_chunks_of(span); i++) sum += statistics->deviation[layer * statistics->n_chunks + i];
+        statistics->layer_deviation[layer] = sum / n_terms;
+        statistics->n_positions[layer] = (int32_t)n_positions;
     }
 }
 
 void ex_attention_finish(const ex_batch *batch) {
-    if (!batch->statistics) return;
-    const ex_workspace *w = batch->work;
-    size_t n_positions = batch->first + batch->n_tokens;
-    size_t n_chunks = (n_positions + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
-    double n_terms = (double)batch->model->shape.n_head * (double)n_positions;
-    for (int32_t layer = 0; layer < batch->model->shape.n_layer; layer++) {
-        double sum = 0;
-        for (size_t chunk = 0; chunk < n_chunks; chunk++) sum += w->deviation[(size_t)layer * w->n_chunks + chunk];
-        w->layer_deviation[layer] = sum / n_terms;
-        w->n_positions[layer] = (int32_t)n_positions;
-    }
+    for (size_t i = 0; i < batch->n_timelines; i++) finish_timeline(batch, i);
 }

@@ -1,157 +1,194 @@
 /* forward.c - one batch through the model, on all threads of a team together: each step deals out rows or tokens, and
  * a barrier stands where a step reads what another thread wrote. */
+#include <math.h>
 #include <string.h>
 
 #include "model/batch.h"
-#include "model/rope.h"
 
-enum {
-    ROWS_UNIT = 16, /* kernels work on so many rows together, so pieces are multiples of it */
-    ROWS_MAX = 128, /* rows that a thread takes at a time, at most: what a kernel reads in one sweep */
-    PIECES = 4,     /* of a step, for each thread at least: who is free takes the next */
-    SEGMENT = 512   /* activations that a thread prepares at a time */
-};
+/* What a block adds to the residual stream, taken up when the next block reads it: NULL norm where there is none. */
+typedef struct addition {
+    const float *projected; /* [n_tokens][n_embd]; NULL: nothing yet */
+    const float *post_norm;
+} addition;
 
-static bool needs_quants(const ex_matrix *matrix) { return ex_format_find(matrix->type)->integer_dot; }
+static void embed_row(const ex_batch *batch, size_t token, float *x) {
+    const ex_matrix *embedding = &batch->model->weights.token_embd;
+    float scale = batch->model->shape.embedding_scale;
+    const char *row = (const char *)embedding->data + (size_t)batch->tokens[token] * embedding->row_bytes;
+    ex_format_find(embedding->type)->decode(row, embedding->n_in, x);
+    if (scale != 1)
+        for (size_t i = 0; i < embedding->n_in; i++) x[i] *= scale;
+}
+
+static void prepare_angles(const ex_batch *batch, size_t token) {
+    const ex_shape *shape = &batch->model->shape;
+    const ex_workspace *w = &batch->model->work;
+    int32_t n_pairs = shape->n_rot / 2;
+    const ex_timeline *timeline = ex_batch_timeline(batch, token);
+    for (int kind = 0; kind < EX_ROPE_COUNT; kind++) {
+        float magnitude = kind == EX_ROPE_LOCAL && shape->local_rope_base > 0 ? 1 : shape->rope_magnitude;
+        size_t at = token * (size_t)n_pairs;
+        ex_rope_angles(timeline->rope_frequencies + kind * n_pairs, n_pairs, ex_batch_position(batch, token), magnitude,
+                       w->cosines[kind] + at, w->sines[kind] + at);
+    }
+}
+
+/* Each thread keeps a single token's residual stream for itself. */
+static bool is_private(const ex_batch *batch) { return batch->n_tokens == 1; }
 
 static void embed(const ex_batch *batch, ex_worker *worker) {
-    const ex_model *model = batch->model;
-    const ex_matrix *embedding = &model->weights.token_embd;
-    const ex_workspace *w = batch->work;
-    int32_t n_pairs = model->shape.n_rot / 2;
-    size_t first, last;
+    const ex_workspace *w = &batch->model->work;
+    size_t n_embd = (size_t)batch->model->shape.n_embd, first, last;
+    if (is_private(batch)) {
+        embed_row(batch, 0, w->privates[worker->index].x);
+        if (worker->index == 0) prepare_angles(batch, 0);
+        return;
+    }
     while (ex_worker_next(worker, batch->n_tokens, 1, &first, &last)) {
-        const char *row = (const char *)embedding->data + (size_t)batch->tokens[first] * embedding->row_bytes;
-        ex_format_find(embedding->type)->decode(row, embedding->n_in, w->x + first * embedding->n_in);
-        ex_rope_angles(model->rope_frequencies, n_pairs, batch->first + first, w->cosines + first * (size_t)n_pairs,
-                       w->sines + first * (size_t)n_pairs);
+        embed_row(batch, first, w->x + first * n_embd);
+        prepare_angles(batch, first);
     }
     ex_worker_barrier(worker);
 }
 
-static void quantize(const ex_batch *batch, const float *values, size_t n_in, size_t token, size_t from, size_t n) {
-    const ex_workspace *w = batch->work;
-    batch->model->kernels->quantize_row(values + token * n_in + from, n, w->quants + token * n_in + from,
-                                        w->scales + (token * n_in + from) / EX_QUANT_BLOCK,
-                                        w->sums + (token * n_in + from) / EX_SUM_BLOCK);
+/* x += scale * projected, where the block's own norm stands between. `scratch` is as long as x and may be lost. */
+static void take_up(const ex_batch *batch, const float *projected, const float *post_norm, float *x, float *scratch) {
+    const ex_shape *shape = &batch->model->shape;
+    const ex_kernels *kernels = batch->model->kernels;
+    size_t n_embd = (size_t)shape->n_embd;
+    if (post_norm) {
+        kernels->rms_norm(projected, post_norm, n_embd, shape->rms_epsilon, scratch);
+        projected = scratch;
+    }
+    if (shape->residual_scale != 1) {
+        for (size_t i = 0; i < n_embd; i++) scratch[i] = projected[i] * shape->residual_scale;
+        projected = scratch;
+    }
+    kernels->add(x, projected, n_embd);
 }
 
-/* The residual stream takes up what the last block projected (if any) and is normed for the next one. */
-static ex_activations prepare_norm(const ex_batch *batch, ex_worker *worker, bool add, const float *norm, bool quants,
-                                   size_t first_token) {
-    const ex_workspace *w = batch->work;
+static void prepare_row(const ex_batch *batch, addition added, size_t token, const float *norm, bool quants, float *x,
+                        const ex_input *normed, size_t row) {
     const ex_kernels *kernels = batch->model->kernels;
+    size_t n_embd = (size_t)batch->model->shape.n_embd;
+    float *out = normed->values + row * n_embd;
+    if (added.projected) take_up(batch, added.projected + token * n_embd, added.post_norm, x, out);
+    if (norm) kernels->rms_norm(x, norm, n_embd, batch->model->shape.rms_epsilon, out);
+    else memcpy(out, x, n_embd * sizeof *out);
+    if (quants) ex_input_quantize(kernels, normed, n_embd, row, 0, n_embd);
+}
+
+/* The residual stream takes up what the last block projected and is normed for the next one, from `first_token` on. */
+static const ex_input *prepare(const ex_batch *batch, ex_worker *worker, addition added, const float *norm, bool quants,
+                               size_t first_token) {
+    const ex_workspace *w = &batch->model->work;
     size_t n_embd = (size_t)batch->model->shape.n_embd, first, last;
+    if (is_private(batch)) {
+        const ex_private *own = &w->privates[worker->index];
+        prepare_row(batch, added, 0, norm, quants, own->x, &own->normed, 0);
+        return &own->normed;
+    }
     while (ex_worker_next(worker, batch->n_tokens - first_token, 1, &first, &last)) {
         size_t token = first_token + first;
-        float *x = w->x + token * n_embd;
-        if (add) kernels->add(x, w->projected + token * n_embd, n_embd);
-        kernels->rms_norm(x, norm, n_embd, batch->model->shape.rms_epsilon, w->normed + token * n_embd);
-        if (quants) quantize(batch, w->normed, n_embd, token, 0, n_embd);
+        prepare_row(batch, added, token, norm, quants, w->x + token * n_embd, &w->normed, token);
     }
     ex_worker_barrier(worker);
-    size_t at = first_token * n_embd;
-    return (ex_activations){batch->n_tokens - first_token,    n_embd, w->normed + at, w->quants + at,
-                            w->scales + at / EX_QUANT_BLOCK, w->sums + at / EX_SUM_BLOCK};
+    return &w->normed;
 }
 
-/* Values of a block's inside, [n_tokens][n_in], as activations for its last matrix. With `up`, they are gated first. */
-static ex_activations prepare_inner(const ex_batch *batch, ex_worker *worker, float *values, const float *up,
-                                    size_t n_in, bool quants) {
-    const ex_workspace *w = batch->work;
-    size_t n_segments = (n_in + SEGMENT - 1) / SEGMENT, first, last;
-    if (quants || up) {
-        while (ex_worker_next(worker, batch->n_tokens * n_segments, 1, &first, &last)) {
-            size_t token = first / n_segments, from = first % n_segments * SEGMENT;
-            size_t n = n_in - from < SEGMENT ? n_in - from : SEGMENT;
-            if (up) batch->model->kernels->swiglu(values + token * n_in + from, up + token * n_in + from, n);
-            if (quants) quantize(batch, values, n_in, token, from, n);
-        }
-        ex_worker_barrier(worker);
-    }
-    return (ex_activations){batch->n_tokens, n_in, values, w->quants, w->scales, w->sums};
-}
-
-typedef struct projection {
-    const ex_matrix *matrix;
-    float *out; /* [n_tokens][matrix->n_out] */
-} projection;
-
-static void add_bias(const ex_matrix *matrix, size_t first, size_t n_rows, size_t n_tokens, float *out) {
-    for (size_t t = 0; t < n_tokens; t++)
-        for (size_t r = first; r < first + n_rows; r++) out[t * matrix->n_out + r] += matrix->bias[r];
-}
-
-static void project_rows(const ex_kernels *kernels, const ex_activations *x, const projection *target, size_t first,
-                         size_t n_rows) {
-    const ex_matrix *matrix = target->matrix;
-    kernels->matmul[matrix->type]((const char *)matrix->data + first * matrix->row_bytes, matrix->row_bytes, n_rows, x,
-                                  target->out + first, matrix->n_out);
-    if (matrix->bias) add_bias(matrix, first, n_rows, x->n_tokens, target->out);
-}
-
-/* Several matrices with the same input, as one list of rows that threads share. */
-static void project(const ex_batch *batch, ex_worker *worker, const ex_activations *x, const projection *targets,
-                    size_t n_targets) {
-    size_t n_rows = 0, first, last;
-    for (size_t i = 0; i < n_targets; i++) n_rows += targets[i].matrix->n_out;
-    size_t chunk = n_rows / ((size_t)worker->count * PIECES) / ROWS_UNIT * ROWS_UNIT;
-    chunk = chunk > ROWS_MAX ? ROWS_MAX : chunk < ROWS_UNIT ? ROWS_UNIT : chunk;
-    while (ex_worker_next(worker, n_rows, chunk, &first, &last)) {
-        size_t start = 0; /* of this matrix in the list */
-        for (size_t i = 0; i < n_targets && first < last; i++) {
-            size_t end = start + targets[i].matrix->n_out;
-            size_t stop = last < end ? last : end;
-            if (first < stop) {
-                project_rows(batch->model->kernels, x, &targets[i], first - start, stop - first);
-                first = stop;
-            }
-            start = end;
-        }
+/* Queries and keys of all heads normed together, where an architecture does that (otherwise attention norms heads). */
+static void norm_projections(const ex_batch *batch, ex_worker *worker, const ex_layer *layer) {
+    if (!(batch->model->architecture->features & EX_FEATURE_PROJECTION_NORM)) return;
+    const ex_workspace *w = &batch->model->work;
+    const ex_kernels *kernels = batch->model->kernels;
+    float epsilon = batch->model->shape.rms_epsilon;
+    size_t n_query = layer->attn_q.n_out, n_kv = layer->attn_k.n_out, first, last;
+    while (ex_worker_next(worker, batch->n_tokens, 1, &first, &last)) {
+        float *q = w->q + first * n_query, *k = w->k + first * n_kv;
+        kernels->rms_norm(q, layer->attn_q_norm, n_query, epsilon, q);
+        kernels->rms_norm(k, layer->attn_k_norm, n_kv, epsilon, k);
     }
     ex_worker_barrier(worker);
 }
 
-static void attention_block(const ex_batch *batch, ex_worker *worker, size_t layer) {
-    const ex_layer *weights = &batch->model->weights.layers[layer];
-    const ex_workspace *w = batch->work;
-    bool quants = needs_quants(&weights->attn_q) || needs_quants(&weights->attn_k) || needs_quants(&weights->attn_v);
-    ex_activations x = prepare_norm(batch, worker, layer > 0, weights->attn_norm, quants, 0);
-    project(batch, worker, &x,
-            (projection[]){{&weights->attn_q, w->q}, {&weights->attn_k, w->k}, {&weights->attn_v, w->v}}, 3);
-    ex_attention_run(batch, worker, layer);
+static addition attention_block(const ex_batch *batch, ex_worker *worker, size_t index, addition added) {
+    const ex_layer *layer = &batch->model->weights.layers[index];
+    const ex_workspace *w = &batch->model->work;
+    bool quants = ex_needs_quants(&layer->attn_q) || ex_needs_quants(&layer->attn_k) || ex_needs_quants(&layer->attn_v);
+    const ex_input *normed = prepare(batch, worker, added, layer->attn_norm, quants, 0);
+    ex_activations x = ex_input_rows(normed, layer->attn_q.n_in, 0, batch->n_tokens);
+    ex_project(batch, worker, &x,
+               (ex_projection[]){{&layer->attn_q, w->q}, {&layer->attn_k, w->k}, {&layer->attn_v, w->v}}, 3);
+    norm_projections(batch, worker, layer);
+    ex_attention_run(batch, worker, index, ex_needs_quants(&layer->attn_output));
     ex_worker_barrier(worker);
-    ex_attention_deviation(batch, worker, layer);
-    x = prepare_inner(batch, worker, w->attended, NULL, weights->attn_output.n_in, needs_quants(&weights->attn_output));
-    project(batch, worker, &x, (projection[]){{&weights->attn_output, w->projected}}, 1);
+    ex_attention_deviation(batch, worker, index);
+    x = ex_input_rows(&w->attended, layer->attn_output.n_in, 0, batch->n_tokens);
+    ex_project(batch, worker, &x, (ex_projection[]){{&layer->attn_output, w->projected}}, 1);
+    return (addition){w->projected, layer->attn_post_norm};
 }
 
-static void feed_forward_block(const ex_batch *batch, ex_worker *worker, size_t layer) {
-    const ex_layer *weights = &batch->model->weights.layers[layer];
-    const ex_workspace *w = batch->work;
-    bool quants = needs_quants(&weights->ffn_gate) || needs_quants(&weights->ffn_up);
-    ex_activations x = prepare_norm(batch, worker, true, weights->ffn_norm, quants, 0);
-    project(batch, worker, &x, (projection[]){{&weights->ffn_gate, w->gate}, {&weights->ffn_up, w->up}}, 2);
-    x = prepare_inner(batch, worker, w->gate, w->up, weights->ffn_down.n_in, needs_quants(&weights->ffn_down));
-    project(batch, worker, &x, (projection[]){{&weights->ffn_down, w->projected}}, 1);
+static addition feed_forward_block(const ex_batch *batch, ex_worker *worker, size_t index, addition added) {
+    const ex_layer *layer = &batch->model->weights.layers[index];
+    const ex_workspace *w = &batch->model->work;
+    size_t n_ff = layer->ffn_gate.n_out, first, last;
+    bool routed = layer->router.data != NULL;
+    bool quants = ex_needs_quants(&layer->ffn_gate) || ex_needs_quants(&layer->ffn_up) ||
+                  (routed && ex_needs_quants(&layer->router));
+    const ex_input *normed = prepare(batch, worker, added, layer->ffn_norm, quants, 0);
+    if (routed) {
+        ex_experts_run(batch, worker, layer, normed);
+        return (addition){w->projected, layer->ffn_post_norm};
+    }
+    ex_activations x = ex_input_rows(normed, layer->ffn_gate.n_in, 0, batch->n_tokens);
+    while (ex_worker_next(worker, n_ff, ex_rows_chunk(worker, n_ff), &first, &last))
+        ex_project_gated(batch, &x, layer, 0, 0, first, last - first);
+    ex_worker_barrier(worker);
+    x = ex_input_rows(&w->gated, n_ff, 0, batch->n_tokens);
+    ex_project(batch, worker, &x, (ex_projection[]){{&layer->ffn_down, w->projected}}, 1);
+    return (addition){w->projected, layer->ffn_post_norm};
 }
 
-static void output(const ex_batch *batch, ex_worker *worker) {
+static void finish_logits(const ex_shape *shape, float *logits, size_t n) {
+    if (shape->logit_scale != 1)
+        for (size_t i = 0; i < n; i++) logits[i] *= shape->logit_scale;
+    if (shape->logit_softcap > 0)
+        for (size_t i = 0; i < n; i++) logits[i] = shape->logit_softcap * tanhf(logits[i] / shape->logit_softcap);
+}
+
+/* Logits of rows [first, first + n) of the vocabulary for each token of `x`, to where they are wanted. */
+static void output_rows(const ex_batch *batch, const ex_activations *x, float *out, size_t first, size_t n) {
     const ex_matrix *matrix = &batch->model->weights.output;
-    size_t first_token = batch->all_logits ? 0 : batch->n_tokens - 1;
-    ex_activations x = prepare_norm(batch, worker, true, batch->model->weights.output_norm, needs_quants(matrix),
-                                    first_token);
-    float *logits = batch->all_logits ? batch->all_logits : batch->work->logits;
-    project(batch, worker, &x, (projection[]){{matrix, logits}}, 1);
+    ex_project_rows(batch->model->kernels, x, matrix, 0, first, n, out);
+    for (size_t t = 0; t < x->n_tokens; t++) {
+        float *logits = out + t * matrix->n_out + first;
+        finish_logits(&batch->model->shape, logits, n);
+        if (batch->n_timelines > 1) memcpy(batch->timelines[t].logits + first, logits, n * sizeof *logits);
+    }
+}
+
+static void output(const ex_batch *batch, ex_worker *worker, addition added) {
+    const ex_weights *weights = &batch->model->weights;
+    size_t n_rows = batch->all_logits ? batch->n_tokens : batch->n_timelines, first_token = batch->n_tokens - n_rows;
+    const ex_input *normed =
+        prepare(batch, worker, added, weights->output_norm, ex_needs_quants(&weights->output), first_token);
+    ex_activations x = ex_input_rows(normed, weights->output.n_in, first_token, n_rows);
+    float *one = batch->timelines[0].logits;
+    float *out = batch->all_logits ? batch->all_logits : batch->n_timelines > 1 ? batch->model->work.logits : one;
+    size_t n_vocab = weights->output.n_out, first, last;
+    while (ex_worker_next(worker, n_vocab, ex_rows_chunk(worker, n_vocab), &first, &last))
+        output_rows(batch, &x, out, first, last - first);
+    ex_worker_barrier(worker);
 }
 
 void ex_forward(void *context, ex_worker *worker) {
     const ex_batch *batch = context;
+    addition added = {NULL, NULL};
     embed(batch, worker);
     for (size_t layer = 0; layer < (size_t)batch->model->shape.n_layer; layer++) {
-        attention_block(batch, worker, layer);
-        feed_forward_block(batch, worker, layer);
+        added = attention_block(batch, worker, layer, added);
+        added = feed_forward_block(batch, worker, layer, added);
     }
-    if (batch->want_logits || batch->all_logits) output(batch, worker);
+    if (batch->timelines[0].logits || batch->all_logits) output(batch, worker, added);
     if (worker->index == 0) ex_attention_finish(batch);
 }

@@ -1,20 +1,12 @@
 #include "model/model.h"
 
-#include <stdlib.h>
-
-#include "base/error.h"
-#include "base/memory.h"
-#include "model/rope.h"
-
 static ex_code open_parts(ex_model *model, const ex_engine_options *options, ex_error *error) {
     ex_code code = ex_architecture_find(&model->architecture, model->file, error);
-    if (code == EX_OK) code = ex_shape_read(&model->shape, model->file, error);
+    if (code == EX_OK) code = ex_shape_read(&model->shape, model->architecture, model->file, error);
     if (code == EX_OK) code = ex_kernels_select(&model->kernels, options->kernels, error);
-    if (code == EX_OK) code = ex_weights_open(&model->weights, model->file, &model->shape, model->kernels, error);
+    if (code == EX_OK)
+        code = ex_weights_open(&model->weights, model->file, model->architecture, &model->shape, model->kernels, error);
     if (code != EX_OK) return code;
-    model->rope_frequencies = ex_allocate((size_t)model->shape.n_rot / 2, sizeof *model->rope_frequencies);
-    if (!model->rope_frequencies) return ex_fail_memory(error, "the RoPE frequencies");
-    ex_rope_frequencies(&model->shape, model->weights.rope_freqs, model->rope_frequencies);
     return ex_team_open(&model->team, options->n_threads ? options->n_threads : ex_cpu_cores(), error);
 }
 
@@ -27,7 +19,7 @@ ex_code ex_model_open(ex_model *model, const ex_file *file, const ex_engine_opti
 
 void ex_model_close(ex_model *model) {
     ex_team_close(model->team);
+    ex_workspace_close(&model->work);
     ex_weights_close(&model->weights);
-    free(model->rope_frequencies);
     *model = (ex_model){0};
 }

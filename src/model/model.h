@@ -1,9 +1,11 @@
-/* model.h - an opened model: shape, weights, kernels and threads. Immutable while sessions use it. */
+/* model.h - an opened model: shape, weights, kernels, threads and their scratch. Sessions change none of it but the
+ * scratch, and that only while the team runs for them. */
 #ifndef EX_MODEL_MODEL_H
 #define EX_MODEL_MODEL_H
 
 #include "base/team.h"
 #include "model/weights.h"
+#include "model/workspace.h"
 
 typedef struct ex_model {
     const ex_file *file;
@@ -12,7 +14,7 @@ typedef struct ex_model {
     ex_weights weights;
     const ex_kernels *kernels;
     ex_team *team;
-    float *rope_frequencies;       /* [n_rot / 2] */
+    ex_workspace work;             /* grows when a session opens that needs more than all before it */
     const ex_tokenizer *tokenizer; /* set by the engine for who generates from a session; the model never reads it */
 } ex_model;
 

@@ -1,4 +1,4 @@
-/* session.c - one timeline of positions: evaluates tokens, goes back, forks. */
+/* session.c - one timeline of positions: evaluates tokens, alone or with other timelines, goes back, forks. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/batch.h"
+#include "model/region.h"
 
 enum { CONTEXT_DEFAULT_MAX = 4096, BATCH_DEFAULT = 256 };
 
@@ -14,9 +15,14 @@ struct ex_session {
     ex_session_options options; /* with the defaults filled in */
     size_t position;
     ex_kv_table kv;
-    ex_workspace work;
-    ex_attention attention; /* view of the last query */
-    size_t n_scored;        /* positions that the last query's scores cover */
+    ex_statistics statistics;
+    ex_attention attention;  /* view of the statistics */
+    float *logits;           /* [n_vocab] */
+    float *scores;           /* [n_layer][n_head][positions] of the last query, or NULL */
+    float *rope_frequencies; /* [EX_ROPE_COUNT][n_rot / 2] */
+    size_t n_scored;         /* columns that the last query's scores have */
+    void *memory;
+    size_t n_bytes;
 };
 
 ex_session_options ex_session_options_default(void) { return (ex_session_options){0}; }
@@ -24,6 +30,8 @@ ex_session_options ex_session_options_default(void) { return (ex_session_options
 static ex_kv_shape kv_shape(const ex_shape *shape, ex_kv_type type) {
     return (ex_kv_shape){type, (size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
 }
+
+static size_t n_sinks(const ex_model *model) { return model->architecture->features & EX_FEATURE_SINKS ? 1 : 0; }
 
 static ex_code fill_options(ex_session_options *options, const ex_shape *shape, ex_error *error) {
     size_t n_trained = (size_t)shape->n_context;
@@ -38,6 +46,25 @@ static ex_code fill_options(ex_session_options *options, const ex_shape *shape, 
     return EX_OK;
 }
 
+static void carve(ex_session *session, ex_region *region) {
+    const ex_shape *shape = &session->model->shape;
+    size_t n_layer = (size_t)shape->n_layer, n_head = (size_t)shape->n_head, n_context = session->options.n_context;
+    size_t n_columns = n_context + n_sinks(session->model);
+    ex_statistics *s = &session->statistics;
+    s->n_chunks = (n_columns + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
+    s->n_positions = ex_region_carve(region, n_layer, 1, sizeof *s->n_positions);
+    s->head_entropy = ex_region_carve(region, n_layer, n_head, sizeof *s->head_entropy);
+    s->head_maximum = ex_region_carve(region, n_layer, n_head, sizeof *s->head_maximum);
+    s->head_strength = ex_region_carve(region, n_layer, n_head, sizeof *s->head_strength);
+    s->layer_deviation = ex_region_carve(region, n_layer, 1, sizeof *s->layer_deviation);
+    s->deviation = ex_region_carve(region, n_layer, s->n_chunks, sizeof *s->deviation);
+    session->rope_frequencies =
+        ex_region_carve(region, EX_ROPE_COUNT, (size_t)shape->n_rot / 2, sizeof *session->rope_frequencies);
+    session->logits = ex_region_carve(region, 1, (size_t)shape->n_vocab, sizeof *session->logits);
+    if (session->options.keep_scores)
+        session->scores = ex_region_carve(region, n_layer * n_head, n_columns, sizeof *session->scores);
+}
+
 /* Everything but the pages. */
 static ex_code open_session(ex_session **out, ex_model *model, const ex_session_options *options, ex_error *error) {
     *out = NULL;
@@ -45,14 +72,22 @@ static ex_code open_session(ex_session **out, ex_model *model, const ex_session_
     if (!session) return ex_fail_memory(error, "a session");
     session->model = model;
     session->options = *options;
-    ex_workspace *w = &session->work;
-    ex_code code = ex_workspace_open(w, model, options->n_context, options->n_batch, options->keep_scores, error);
-    if (code != EX_OK) {
+    ex_region region = {0};
+    carve(session, &region);
+    session->n_bytes = region.used;
+    if (!ex_region_reserve(&region)) {
         free(session);
-        return code;
+        return ex_fail_memory(error, "a session");
     }
-    session->attention = (ex_attention){model->shape.n_layer, model->shape.n_head, w->n_positions,    w->head_entropy,
-                                        w->head_maximum,      w->head_strength,    w->layer_deviation};
+    session->memory = region.base;
+    carve(session, &region);
+    const ex_shape *shape = &model->shape;
+    for (int kind = 0; kind < EX_ROPE_COUNT; kind++)
+        ex_rope_frequencies(shape, &model->weights, kind, options->n_context,
+                            session->rope_frequencies + kind * (shape->n_rot / 2));
+    const ex_statistics *s = &session->statistics;
+    session->attention = (ex_attention){shape->n_layer,  shape->n_head,    s->n_positions,    s->head_entropy,
+                                        s->head_maximum, s->head_strength, s->layer_deviation};
     *out = session;
     return EX_OK;
 }
@@ -61,6 +96,7 @@ ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_opt
     *out = NULL;
     ex_session_options filled = options ? *options : ex_session_options_default();
     ex_code code = fill_options(&filled, &model->shape, error);
+    if (code == EX_OK) code = ex_workspace_grow(model, filled.n_batch, filled.n_context, error);
     if (code == EX_OK) code = open_session(out, model, &filled, error);
     if (code != EX_OK) return code;
     code = ex_kv_open(&(*out)->kv, kv_shape(&model->shape, filled.kv_type), filled.n_context, error);
@@ -74,7 +110,7 @@ ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_opt
 void ex_session_close(ex_session *session) {
     if (!session) return;
     ex_kv_close(&session->kv);
-    ex_workspace_close(&session->work);
+    ex_release(session->memory, session->n_bytes);
     free(session);
 }
 
@@ -109,6 +145,8 @@ ex_code ex_session_rewind(ex_session *session, size_t position, ex_error *error)
     return EX_OK;
 }
 
+/* ---- evaluation ---------------------------------------------------------------------------------------------- */
+
 static ex_code check_tokens(const ex_session *session, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     if (n_tokens == 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "no tokens to evaluate");
     if (n_tokens > session->options.n_context - session->position)
@@ -135,33 +173,42 @@ static ex_code check_logits(const ex_session *session, const float *logits, ex_e
     return EX_ERROR_NUMBER;
 }
 
-static void evaluate_batch(ex_session *session, ex_batch *batch) {
-    ex_kv_prepare(&session->kv, batch->first, batch->first + batch->n_tokens);
-    ex_team_run(session->model->team, ex_forward, batch);
-    session->position += batch->n_tokens;
+/* `is_last`: results are wanted, of the last token. */
+static ex_timeline timeline_of(ex_session *session, bool is_last) {
+    ex_timeline timeline = {
+        .kv = &session->kv, .rope_frequencies = session->rope_frequencies, .first = session->position};
+    if (!is_last) return timeline;
+    timeline.statistics = session->options.no_attention_statistics ? NULL : &session->statistics;
+    timeline.scores = session->scores;
+    timeline.logits = session->logits;
+    return timeline;
 }
 
 static void evaluate_all(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits) {
-    size_t n_vocab = (size_t)session->model->shape.n_vocab;
+    size_t n_vocab = (size_t)session->model->shape.n_vocab, n_batch = session->options.n_batch;
     for (size_t done = 0; done < n_tokens;) {
-        size_t left = n_tokens - done;
-        bool is_last = left <= session->options.n_batch;
-        ex_batch batch = {
-            .model = session->model,
-            .work = &session->work,
-            .kv = &session->kv,
-            .kv_type = session->options.kv_type,
-            .tokens = tokens + done,
-            .n_tokens = is_last ? left : session->options.n_batch,
-            .first = session->position,
-            .statistics = is_last && !session->options.no_attention_statistics,
-            .keep_scores = is_last && session->options.keep_scores,
-            .all_logits = all_logits ? all_logits + done * n_vocab : NULL,
-            .want_logits = is_last,
-        };
-        evaluate_batch(session, &batch);
-        done += batch.n_tokens;
+        size_t n = n_tokens - done < n_batch ? n_tokens - done : n_batch;
+        ex_timeline timeline = timeline_of(session, done + n == n_tokens);
+        ex_batch batch = {.model = session->model,
+                          .timelines = &timeline,
+                          .n_timelines = 1,
+                          .kv_type = session->options.kv_type,
+                          .tokens = tokens + done,
+                          .n_tokens = n,
+                          .all_logits = all_logits ? all_logits + done * n_vocab : NULL};
+        ex_kv_prepare(&session->kv, session->position, session->position + n);
+        ex_team_run(session->model->team, ex_forward, &batch);
+        session->position += n;
+        done += n;
     }
+}
+
+static ex_step step_of(ex_session *session, const float *logits) {
+    session->n_scored = session->scores ? session->position + n_sinks(session->model) : 0;
+    return (ex_step){.logits = logits,
+                     .n_vocab = session->model->shape.n_vocab,
+                     .attention = session->options.no_attention_statistics ? NULL : &session->attention,
+                     .position = session->position - 1};
 }
 
 ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits,
@@ -170,22 +217,69 @@ ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n
     if (code != EX_OK) return code;
     size_t before = session->position, n_vocab = (size_t)session->model->shape.n_vocab;
     evaluate_all(session, tokens, n_tokens, all_logits);
-    const float *logits = all_logits ? all_logits + (n_tokens - 1) * n_vocab : session->work.logits;
+    const float *logits = all_logits ? all_logits + (n_tokens - 1) * n_vocab : session->logits;
     code = check_logits(session, logits, error);
     if (code != EX_OK) {
         ex_session_rewind(session, before, NULL);
         return code;
     }
-    session->n_scored = session->options.keep_scores ? session->position : 0;
-    if (step)
-        *step = (ex_step){.logits = logits,
-                          .n_vocab = session->model->shape.n_vocab,
-                          .attention = session->options.no_attention_statistics ? NULL : &session->attention,
-                          .position = session->position - 1};
+    ex_step result = step_of(session, logits);
+    if (step) *step = result;
     return EX_OK;
+}
+
+static ex_code check_together(ex_session *const *sessions, const int32_t *tokens, size_t n_sessions, ex_error *error) {
+    for (size_t i = 0; i < n_sessions; i++) {
+        ex_code code = check_tokens(sessions[i], &tokens[i], 1, error);
+        if (code != EX_OK) return code;
+        bool alike = sessions[i]->model == sessions[0]->model &&
+                     sessions[i]->options.kv_type == sessions[0]->options.kv_type;
+        if (!alike)
+            return ex_fail(error, EX_ERROR_ARGUMENT, i,
+                           "session %zu cannot be evaluated with the first: another engine or type of KV cache", i);
+        for (size_t j = 0; j < i; j++)
+            if (sessions[i] == sessions[j])
+                return ex_fail(error, EX_ERROR_ARGUMENT, i, "session %zu is session %zu: a session can be in it once",
+                               i, j);
+    }
+    return EX_OK;
+}
+
+static void evaluate_group(ex_session *const *sessions, const int32_t *tokens, size_t n_sessions) {
+    ex_timeline timelines[EX_TIMELINES];
+    for (size_t i = 0; i < n_sessions; i++) {
+        timelines[i] = timeline_of(sessions[i], true);
+        ex_kv_prepare(&sessions[i]->kv, sessions[i]->position, sessions[i]->position + 1);
+    }
+    ex_batch batch = {.model = sessions[0]->model,
+                      .timelines = timelines,
+                      .n_timelines = n_sessions,
+                      .kv_type = sessions[0]->options.kv_type,
+                      .tokens = tokens,
+                      .n_tokens = n_sessions};
+    ex_team_run(batch.model->team, ex_forward, &batch);
+    for (size_t i = 0; i < n_sessions; i++) sessions[i]->position++;
+}
+
+ex_code ex_sessions_evaluate(ex_session *const *sessions, const int32_t *tokens, size_t n_sessions, ex_step *steps,
+                             ex_error *error) {
+    if (n_sessions == 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "no sessions to evaluate");
+    ex_code code = check_together(sessions, tokens, n_sessions, error);
+    if (code != EX_OK) return code;
+    for (size_t done = 0; done < n_sessions; done += EX_TIMELINES) {
+        size_t left = n_sessions - done;
+        evaluate_group(sessions + done, tokens + done, left < EX_TIMELINES ? left : EX_TIMELINES);
+    }
+    for (size_t i = 0; i < n_sessions && code == EX_OK; i++) {
+        code = check_logits(sessions[i], sessions[i]->logits, error);
+        steps[i] = step_of(sessions[i], sessions[i]->logits);
+    }
+    for (size_t i = 0; i < n_sessions && code != EX_OK; i++)
+        ex_session_rewind(sessions[i], sessions[i]->position - 1, NULL);
+    return code;
 }
 
 const float *ex_session_scores(const ex_session *session, size_t *n_positions) {
     if (n_positions) *n_positions = session->n_scored;
-    return session->n_scored ? session->work.scores : NULL;
+    return session->n_scored ? session->scores : NULL;
 }

@@ -3,31 +3,35 @@
 #define EX_MODEL_WEIGHTS_H
 
 #include "kernel/kernel.h"
-#include "model/architecture.h"
+#include "model/shape.h"
 
-typedef struct ex_matrix { /* y = W x + b; W [n_out][n_in] */
+typedef struct ex_matrix { /* y = W x + b; W [n_out][n_in]; of experts, the first one's */
     const void *data;
     uint32_t type;
     size_t n_in, n_out, row_bytes;
-    const float *bias; /* [n_out], or NULL */
+    size_t expert_bytes; /* from one expert's matrix to the next one's; biases lie n_out apart */
+    const float *bias;   /* [n_out], or NULL */
 } ex_matrix;
 
-typedef struct ex_layer {
-    const float *attn_norm, *ffn_norm; /* [n_embd] */
+typedef struct ex_layer { /* norms are NULL where the architecture has none */
+    const float *attn_norm, *ffn_norm, *attn_post_norm, *ffn_post_norm; /* [n_embd] */
+    const float *attn_q_norm, *attn_k_norm; /* [head_dim], or all heads' together */
+    const float *attn_sinks;                /* [n_head] */
     ex_matrix attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down;
+    ex_matrix router;                       /* without data where there are no experts */
 } ex_layer;
 
 typedef struct ex_weights {
     ex_matrix token_embd, output; /* output is token_embd where they are tied */
     const float *output_norm;     /* [n_embd] */
-    const float *rope_freqs;      /* [n_rot / 2] divisors, or NULL */
+    const float *rope_freqs, *rope_factors_short, *rope_factors_long; /* [n_rot / 2] divisors, or NULL */
     ex_layer *layers;             /* [n_layer] */
     uint64_t n_parameters, n_bytes, bytes_per_token;
 } ex_weights;
 
 /* Every tensor of the file must be one that the forward pass reads: weights that would be ignored are an error. */
-ex_code ex_weights_open(ex_weights *weights, const ex_file *file, const ex_shape *shape, const ex_kernels *kernels,
-                        ex_error *error);
+ex_code ex_weights_open(ex_weights *weights, const ex_file *file, const ex_architecture *architecture,
+                        const ex_shape *shape, const ex_kernels *kernels, ex_error *error);
 void ex_weights_close(ex_weights *weights);
 
 /* Looks through all weights for the first value that is not finite, to explain logits that are not. Fills `error` with

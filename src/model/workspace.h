@@ -1,13 +1,16 @@
-/* workspace.h - every buffer that evaluating a batch writes, carved out of one reserved region when a session opens.
- * Rows of a batch are tokens; B stands for n_batch. */
+/* workspace.h - every buffer that evaluating a batch writes on the way. It belongs to the model, since the thread team
+ * runs one batch at a time, and is as large as the largest session needs. Rows of a batch are tokens; B stands for how
+ * many there are at most. */
 #ifndef EX_MODEL_WORKSPACE_H
 #define EX_MODEL_WORKSPACE_H
 
-#include "model/model.h"
+#include "kernel/kernel.h"
+#include "model/rope.h"
 
 enum {
     EX_DEVIATION_CHUNK = 1024, /* positions whose head deviation is summed as one piece */
-    EX_TILE_TOKENS = 16        /* tokens of a prefill that attend together, at most */
+    EX_TILE_TOKENS = 16,       /* tokens of a prefill that attend together, at most */
+    EX_TIMELINES = 32          /* sessions that are evaluated together, at most */
 };
 
 typedef struct ex_tile { /* one thread's scratch for attention: tile_rows queries of one key-value head */
@@ -16,35 +19,60 @@ typedef struct ex_tile { /* one thread's scratch for attention: tile_rows querie
     float *out;     /* [tile_rows][head_dim] */
 } ex_tile;
 
+typedef struct ex_input { /* rows of activations and their quants: what kernels multiply weights with */
+    float *values;  /* [rows][width] */
+    int8_t *quants; /* [rows][width] */
+    float *scales;  /* [rows][width / 32] */
+    int16_t *sums;  /* [rows][width / 16] */
+} ex_input;
+
+/* A single token is normed by every thread for itself, which is quicker than to wait for the one who would do it for
+ * all: each has a residual stream of its own. */
+typedef struct ex_private {
+    float *x;
+    ex_input normed;
+} ex_private;
+
+typedef struct ex_route { /* one expert's share in one token */
+    int32_t expert;
+    float weight;
+} ex_route;
+
+typedef struct ex_routing { /* S = n_expert_used * B: a slot is a token as one expert sees it */
+    float *router;         /* [B][n_expert] */
+    ex_route *routes;      /* [B][n_expert_used] */
+    uint32_t *first_slot;  /* [n_expert + 1]: an expert's slots follow each other */
+    uint32_t *slot_tokens; /* [S] */
+    uint32_t *slots;       /* [B][n_expert_used]: where a route's slot is */
+    ex_input in;           /* [S][n_embd] */
+    float *out;            /* [S][n_embd] */
+} ex_routing;
+
 typedef struct ex_workspace {
-    size_t n_batch, n_context;
-    size_t scores_stride;  /* n_context rounded up to whole pages */
-    size_t tile_tokens;    /* tokens of one tile */
-    float *x;              /* [B][n_embd] residual stream */
-    float *projected;      /* [B][n_embd] what a block adds to it */
-    float *normed;         /* [B][n_embd] */
-    float *q, *k, *v;      /* [B][n_head * head_dim], [B][n_head_kv * head_dim] twice */
-    float *attended;       /* [B][n_head * head_dim] */
-    float *gate, *up;      /* [B][n_ff] */
-    int8_t *quants;        /* [B][widest input] */
-    float *scales;         /* [B][widest input / 32] */
-    int16_t *sums;         /* [B][widest input / 16] */
-    float *cosines, *sines; /* [B][n_rot / 2] */
-    float *logits;         /* [n_vocab] */
-    float *probabilities;  /* [n_head][scores_stride] of the last query in the current layer */
-    float *scores;         /* [n_layer][n_head][n_context] of the last query, or NULL */
-    ex_tile *tiles;        /* [n_threads] */
-    double *deviation;     /* [n_layer][chunks], partial sums of the last query */
-    size_t n_chunks;
-    int32_t *n_positions;  /* [n_layer] */
-    double *head_entropy, *head_maximum, *head_strength; /* [n_layer][n_head] */
-    double *layer_deviation; /* [n_layer] */
-    void *region;
-    size_t region_bytes;
+    size_t n_batch, n_context; /* that it is large enough for */
+    size_t scores_stride;      /* positions of a row of scores, and one for a sink, in whole pages */
+    size_t tile_tokens;        /* tokens of one tile */
+    float *x;                  /* [B][n_embd] residual stream */
+    float *projected;          /* [B][n_embd] what a block adds to it */
+    ex_input normed;           /* [B][n_embd] */
+    float *q, *k, *v;          /* [B][n_head * head_dim], [B][n_head_kv * head_dim] twice */
+    ex_input attended;         /* [B][n_head * head_dim] */
+    ex_input gated;            /* [B][n_ff], or [S][n_ff] */
+    float *up;                 /* likewise */
+    float *cosines[EX_ROPE_COUNT], *sines[EX_ROPE_COUNT]; /* [B][n_rot / 2] */
+    float *logits;             /* [EX_TIMELINES][n_vocab] */
+    float *probabilities;      /* [EX_TIMELINES][n_head][scores_stride] of the last queries in the current layer */
+    ex_tile *tiles;            /* [n_threads] */
+    ex_private *privates;      /* [n_threads] */
+    ex_routing routing;
+    void *memory;
+    size_t n_bytes;
 } ex_workspace;
 
-ex_code ex_workspace_open(ex_workspace *workspace, const ex_model *model, size_t n_context, size_t n_batch,
-                          bool keep_scores, ex_error *error);
+struct ex_model;
+
+/* Makes the model's workspace large enough for batches of n_batch tokens and timelines of n_context positions. */
+ex_code ex_workspace_grow(struct ex_model *model, size_t n_batch, size_t n_context, ex_error *error);
 void ex_workspace_close(ex_workspace *workspace);
 
 #endif
