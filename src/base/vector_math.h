@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum { EX_LOGITS_BLOCK = 512 }; /* values that share an entry of `block_maxima` */
+enum { EX_LOGITS_BLOCK = 256 }; /* values that share an entry of `block_maxima` */
 
 typedef struct ex_exponential_sums {
     float maximum;        /* of all values; NaN or an infinity when there are no sums */

@@ -99,10 +99,16 @@ static float block_maximum(const float *values) {
     return _mm512_reduce_max_ps(_mm512_max_ps(maximum, other_maximum));
 }
 
+/* The next block's maximum is wanted as soon as this block is added, so its lines are asked for meanwhile. */
 EX_INLINE moments sum_block(const float *values, const double *pivot, bool clamped) {
     const __m512d zero = _mm512_setzero_pd();
     moments sums = {zero, zero, zero};
-    for (size_t i = 0; i < EX_LOGITS_BLOCK; i += STEP) add_step(&sums, values + i, pivot, clamped);
+    for (size_t i = 0; i < EX_LOGITS_BLOCK; i += STEP) {
+        const uintptr_t next = (uintptr_t)(values + i) + EX_LOGITS_BLOCK * sizeof *values;
+        _mm_prefetch((const void *)next, _MM_HINT_T0);
+        _mm_prefetch((const void *)(next + STEP / 2 * sizeof *values), _MM_HINT_T0);
+        add_step(&sums, values + i, pivot, clamped);
+    }
     return sums;
 }
 
