@@ -16,7 +16,6 @@ enum {
     BLOCK = 2,         /* decoded tokens between two switches of the statistics */
     HASH_PREFILL = 24, /* tokens of the fixed prompt that are evaluated together */
     HASH_DECODE = 8,   /* and one by one */
-    SAMPLING_STEPS = 201,
     BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
     SHARE_ROUNDS = 15,         /* of SHARE_SWEEPS through memory and then SHARE_TOKENS decoded */
     SHARE_SWEEPS = 5,
@@ -36,16 +35,6 @@ typedef struct bench_state {
     uint64_t done, total; /* tokens, for the bar */
     bench_result result;
 } bench_state;
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n) {
-    qsort(values, n, sizeof *values, by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 static double mean(const double *values, size_t n) {
     double sum = 0;
@@ -123,8 +112,8 @@ static int measure_prefill(bench_state *bench) {
         if (status == STATUS_OK) status = advance(bench, n_tokens, "prefill");
     }
     if (status != STATUS_OK) return status;
-    bench->result.prefill_rate = (double)n_tokens / median(bench->seconds[0], (size_t)bench->result.n_repeat);
-    bench->result.prefill_share = median(bench->seconds[1], (size_t)bench->result.n_repeat);
+    bench->result.prefill_rate = (double)n_tokens / bench_median(bench->seconds[0], (size_t)bench->result.n_repeat);
+    bench->result.prefill_share = bench_median(bench->seconds[1], (size_t)bench->result.n_repeat);
     return STATUS_OK;
 }
 
@@ -151,9 +140,9 @@ static int measure_decode(bench_state *bench) {
     int status = STATUS_OK;
     for (int i = 0; i < decode_passes(bench) && status == STATUS_OK; i++) status = decode_once(bench, i);
     if (status != STATUS_OK) return status;
-    bench->result.decode_rate_without = 1 / median(bench->seconds[0], bench->n_samples[0]);
+    bench->result.decode_rate_without = 1 / bench_median(bench->seconds[0], bench->n_samples[0]);
     bench->result.decode_rate_mean = 1 / mean(bench->seconds[1], bench->n_samples[1]);
-    bench->result.decode_rate = 1 / median(bench->seconds[1], bench->n_samples[1]);
+    bench->result.decode_rate = 1 / bench_median(bench->seconds[1], bench->n_samples[1]);
     return STATUS_OK;
 }
 
@@ -176,40 +165,19 @@ static int hash_prompt(bench_state *bench, ex_step *step) {
     return status;
 }
 
-/* One step of the sampler on real logits and attention. */
-static int measure_sampling(bench_state *bench, const ex_step *step) {
-    ex_error error;
-    ex_policy policy;
-    ex_choice choice;
-    ex_sampler *sampler = NULL;
-    double seconds[SAMPLING_STEPS];
-    ex_code code = ex_policy_preset(&policy, NULL, &error);
-    if (code == EX_OK) code = ex_sampler_open(&sampler, &policy, step->n_vocab, &error);
-    for (uint32_t i = 0; i < SAMPLING_STEPS && code == EX_OK; i++) {
-        ex_random_key key = {.seed = 1, .position = i};
-        double start = seconds_now();
-        code = ex_sampler_step(sampler, step->logits, step->attention, key, &choice, &error);
-        seconds[i] = seconds_now() - start;
-    }
-    ex_sampler_close(sampler);
-    if (code != EX_OK) return report(&error);
-    bench->result.sampling_seconds = median(seconds, SAMPLING_STEPS);
-    return STATUS_OK;
-}
-
 /* Reads memory, decodes a little, and gives the share of the one's speed that the other reaches. */
 static int share_round(bench_state *bench, ex_bandwidth *memory, double *bandwidth, double *share) {
     double rates[SHARE_SWEEPS], seconds[SHARE_TOKENS];
     ex_step step;
     for (size_t i = 0; i < SHARE_SWEEPS; i++) rates[i] = ex_bandwidth_sweep(memory);
-    *bandwidth = median(rates, SHARE_SWEEPS);
+    *bandwidth = bench_median(rates, SHARE_SWEEPS);
     int status = rewind_to_start(bench);
     for (size_t i = 0; i < SHARE_TOKENS && status == STATUS_OK; i++) {
         double start = seconds_now();
         status = evaluate(bench, bench->tokens + i, 1, &step);
         seconds[i] = seconds_now() - start;
     }
-    *share = (double)bench->result.bytes_per_token / median(seconds, SHARE_TOKENS) / *bandwidth;
+    *share = (double)bench->result.bytes_per_token / bench_median(seconds, SHARE_TOKENS) / *bandwidth;
     return status == STATUS_OK ? advance(bench, SHARE_TOKENS, "decode and memory") : status;
 }
 
@@ -223,8 +191,8 @@ static int measure_bandwidth(bench_state *bench) {
         status = share_round(bench, memory, &bandwidths[i], &shares[i]);
     ex_bandwidth_close(memory);
     if (status != STATUS_OK) return status;
-    bench->result.bandwidth = median(bandwidths, SHARE_ROUNDS);
-    bench->result.bandwidth_share = median(shares, SHARE_ROUNDS);
+    bench->result.bandwidth = bench_median(bandwidths, SHARE_ROUNDS);
+    bench->result.bandwidth_share = bench_median(shares, SHARE_ROUNDS);
     return STATUS_OK;
 }
 
@@ -259,7 +227,7 @@ static int prepare(bench_state *bench, const cli_options *options) {
 static int measure(bench_state *bench) {
     ex_step step;
     int status = hash_prompt(bench, &step); /* first: it also brings the weights into memory */
-    if (status == STATUS_OK) status = measure_sampling(bench, &step);
+    if (status == STATUS_OK) status = bench_sampling(&step, &bench->result);
     if (status == STATUS_OK) status = fill_depth(bench);
     if (status == STATUS_OK) status = measure_prefill(bench);
     if (status == STATUS_OK) status = measure_decode(bench);

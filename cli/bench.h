@@ -5,6 +5,8 @@
 #include "entropix.h"
 #include "options.h"
 
+enum { BENCH_SIZES = 2, BENCH_LARGE_VOCABULARY = 128256 }; /* the model's own vocabulary, and this one */
+
 typedef struct bench_result {
     ex_engine_info info;
     int n_prompt, n_generate, n_repeat;
@@ -20,11 +22,16 @@ typedef struct bench_result {
     double decode_rate_mean; /* tokens over the sum of their times, where decode_rate is by the median time */
     double bandwidth;        /* bytes per second */
     double bandwidth_share;  /* of it that decode reads */
+    double sampling_peaked[BENCH_SIZES], sampling_flat[BENCH_SIZES]; /* seconds, on made logits; see bench_sampling.c */
     double sampling_seconds; /* one step, median */
     uint64_t peak_bytes;
     uint64_t logits_hash;
 } bench_result;
 
+/* Of n values, which it sorts. */
+double bench_median(double *values, size_t n);
+/* Steps of the sampler on the model's logits and on made ones: the exit status. */
+int bench_sampling(const ex_step *step, bench_result *result);
 /* bench --kernels: the exit status. */
 int bench_kernels(const cli_options *options);
 

@@ -31,6 +31,9 @@ void bench_print(const bench_result *r) {
     printf("arithmetic %.2f GOP for a token; prefill reaches %.2f of %.0f GOP/s, the peak of byte products\n",
            r->operations_per_token * 1e-9, r->prefill_share, r->integer_peak * 1e-9);
     printf("sampling   %.0f microseconds for one step over %d logits\n", 1e6 * r->sampling_seconds, r->info.n_vocab);
+    for (int i = 0; i < BENCH_SIZES; i++)
+        printf("           %.0f when made with a peak, %.0f when flat, over %d\n", 1e6 * r->sampling_peaked[i],
+               1e6 * r->sampling_flat[i], i == 0 ? r->info.n_vocab : BENCH_LARGE_VOCABULARY);
     printf("load       %.3f s, peak memory %s\n", r->load_seconds, format_bytes(number, r->peak_bytes));
     printf("logits     hash %016llx\n", (unsigned long long)r->logits_hash);
 }
@@ -81,6 +84,10 @@ void bench_json(const bench_result *r) {
     emit_object_end(&json);
     emit_object_begin(&json, "sampling");
     emit_real(&json, "microseconds", 1e6 * r->sampling_seconds);
+    emit_real(&json, "microseconds_peaked", 1e6 * r->sampling_peaked[0]);
+    emit_real(&json, "microseconds_flat", 1e6 * r->sampling_flat[0]);
+    emit_real(&json, "microseconds_peaked_128256", 1e6 * r->sampling_peaked[1]);
+    emit_real(&json, "microseconds_flat_128256", 1e6 * r->sampling_flat[1]);
     emit_object_end(&json);
     emit_object_begin(&json, "load");
     emit_real(&json, "seconds", r->load_seconds);
