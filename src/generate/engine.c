@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "file/gguf.h"
 #include "model/kv_pages.h"
 
 #if defined(__clang__)
@@ -27,7 +26,6 @@ static ex_code check_vocabulary(const ex_engine *engine, ex_error *error) {
 static ex_code open_parts(ex_engine *engine, const char *path, const ex_engine_options *options, ex_error *error) {
     ex_engine_options chosen = options ? *options : ex_engine_options_default();
     ex_code code = ex_file_open(&engine->file, path, error);
-    if (code == EX_OK) code = ex_file_check_types(engine->file, error);
     if (code == EX_OK) code = ex_model_open(&engine->model, engine->file, &chosen, error);
     if (code == EX_OK) code = ex_tokenizer_open(&engine->tokenizer, engine->file, error);
     if (code == EX_OK) code = check_vocabulary(engine, error);

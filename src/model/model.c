@@ -1,7 +1,10 @@
 #include "model/model.h"
 
+#include "file/gguf.h"
+
 static ex_code open_parts(ex_model *model, const ex_engine_options *options, ex_error *error) {
-    ex_code code = ex_architecture_find(&model->architecture, model->file, error);
+    ex_code code = ex_file_check_types(model->file, error);
+    if (code == EX_OK) code = ex_architecture_find(&model->architecture, model->file, error);
     if (code == EX_OK) code = ex_shape_read(&model->shape, model->architecture, model->file, error);
     if (code == EX_OK) code = ex_kernels_select(&model->kernels, options->kernels, error);
     if (code == EX_OK)

@@ -65,7 +65,8 @@ void ex_project(const ex_batch *batch, ex_worker *worker, const ex_activations *
 
 /* activation(gate) * up, brought into the form z / (1 + e^-z) * u that the kernel computes. */
 static void prepare_gate(ex_gate gate, float *z, float *u, size_t n) {
-    if (gate == EX_GATE_GELU) /* x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks and Gimpel, 2016 */
+    /* GELU is x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks and Gimpel, 2016 */
+    if (gate == EX_GATE_GELU)
         for (size_t i = 0; i < n; i++) {
             float slope = 1.5957691216f * (1 + 0.044715f * fminf(z[i] * z[i], 1e6f));
             u[i] /= slope;

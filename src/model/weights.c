@@ -111,7 +111,8 @@ typedef struct loader {
 } loader;
 
 static ex_code fail_tensor(loader *load, const ex_tensor *tensor, ex_code code, const char *what) {
-    return ex_fail(load->error, code, tensor->offset, "%s: byte %llu: tensor '%.*s' %s", ex_file_path(load->file),
+    return ex_fail(load->error, code, tensor->offset, "%s: byte %llu: tensor '%.*s' %s",
+                   ex_file_part_path(load->file, tensor->part),
                    (unsigned long long)tensor->offset, (int)tensor->name.length, tensor->name.data, what);
 }
 
@@ -300,8 +301,8 @@ static bool explain_tensor(const ex_file *file, const ex_tensor *tensor, float *
                 uint64_t offset = tensor->offset + r * row_bytes;
                 ex_fail(error, EX_ERROR_NUMBER, offset,
                         "%s: byte %llu: tensor '%.*s' has a weight or scale that is not finite (row %llu, column %llu)",
-                        ex_file_path(file), (unsigned long long)offset, (int)tensor->name.length, tensor->name.data,
-                        (unsigned long long)r, (unsigned long long)i);
+                        ex_file_part_path(file, tensor->part), (unsigned long long)offset, (int)tensor->name.length,
+                        tensor->name.data, (unsigned long long)r, (unsigned long long)i);
                 return true;
             }
     }
