@@ -74,28 +74,23 @@ ALWAYS_INLINE void neon_prefetch_ahead(const void *memory, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i += LINE) __builtin_prefetch((const char *)memory + DISTANCE + i);
 }
 
-/* e^(x + error) in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^(r + error) - 1 and gives 2^n. `x` must
- * be in [-87, 88] or NaN, `error` what the rounding of x has lost. The polynomial is the minimax one for
- * (e^r - 1 - r) / r² weighted by r²; its error in e^r is 3.2e-9. */
-ALWAYS_INLINE float32x4_t neon_exp_parts(float32x4_t x, float32x4_t error, float32x4_t *power) {
-    const float32x4_t ln2_high = vdupq_n_f32(0x1.62e4p-1f), ln2_low = vdupq_n_f32(0x1.7f7d1cp-20f);
-    float32x4_t n = vrndnq_f32(vmulq_n_f32(x, 0x1.715476p+0f));
-    float32x4_t r = vfmsq_f32(vaddq_f32(vfmsq_f32(x, n, ln2_high), error), n, ln2_low);
+/* e^x for x <= 0 to 1 unit in the last place; 0 below -87, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2; the first
+ * part of ln 2 has so few bits that n times it is exact. The polynomial is the minimax one for (e^r - 1 - r) / r²
+ * weighted by r²; its error in e^r is 3.2e-9. */
+ALWAYS_INLINE float32x4_t neon_exp_negative(float32x4_t x) {
+    const float32x4_t lowest = vdupq_n_f32(-87);
+    float32x4_t clamped = vmaxq_f32(lowest, x);
+    float32x4_t n = vrndnq_f32(vmulq_n_f32(clamped, 0x1.715476p+0f));
+    float32x4_t r = vfmsq_f32(clamped, n, vdupq_n_f32(0x1.62e4p-1f));
+    r = vfmsq_f32(r, n, vdupq_n_f32(0x1.7f7d1cp-20f));
     float32x4_t q = vdupq_n_f32(1.3950478746918725e-3f);
     q = vfmaq_f32(vdupq_n_f32(8.368883750785984e-3f), q, r);
     q = vfmaq_f32(vdupq_n_f32(4.166620598563467e-2f), q, r);
     q = vfmaq_f32(vdupq_n_f32(1.666651888572426e-1f), q, r);
     q = vfmaq_f32(vdupq_n_f32(5.000000095130389e-1f), q, r);
+    float32x4_t minus_one = vfmaq_f32(r, vmulq_f32(r, r), q);
     int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-    *power = vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
-    return vfmaq_f32(r, vmulq_f32(r, r), q);
-}
-
-/* e^x for x <= 0 to 1 unit in the last place; 0 below -87, NaN for NaN. */
-ALWAYS_INLINE float32x4_t neon_exp_negative(float32x4_t x) {
-    const float32x4_t lowest = vdupq_n_f32(-87);
-    float32x4_t power;
-    float32x4_t minus_one = neon_exp_parts(vmaxq_f32(lowest, x), vdupq_n_f32(0), &power);
+    float32x4_t power = vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
     float32x4_t result = vmulq_f32(vaddq_f32(minus_one, vdupq_n_f32(1)), power);
     return vbslq_f32(vcltq_f32(x, lowest), vdupq_n_f32(0), result);
 }

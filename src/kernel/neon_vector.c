@@ -114,41 +114,38 @@ float ex_neon_maximum(const float *values, size_t n) {
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(maxima[0], maxima[1]), vmaxq_f32(maxima[2], maxima[3])));
 }
 
+/* e^x in doubles to 3e-10, for x in [-700, 0]: x = n ln 2 + r with |r| <= ln 2 / 2, and the first nine terms of
+ * the series of e^r. */
+ALWAYS_INLINE float64x2_t exponential(float64x2_t x) {
+    static const double terms[] = {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1};
+    float64x2_t n = vrndnq_f64(vmulq_n_f64(x, M_LOG2E));
+    float64x2_t r = vfmsq_f64(x, n, vdupq_n_f64(M_LN2)), e = vdupq_n_f64(1.0 / 40320);
+    UNROLL for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) e = vfmaq_f64(vdupq_n_f64(terms[i]), e, r);
+    int64x2_t exponent = vaddq_s64(vcvtq_s64_f64(n), vdupq_n_s64(1023));
+    return vmulq_f64(e, vreinterpretq_f64_s64(vshlq_n_s64(exponent, 52)));
+}
+
 typedef struct moment_sums {
     float64x2_t sum, sum_x, sum_x_squared;
 } moment_sums;
 
-/* e^r is put together in double precision, so that the sums keep what single precision would round away. */
-ALWAYS_INLINE void add_moments(moment_sums *sums, float64x2_t minus_one, float64x2_t power, float64x2_t x) {
-    float64x2_t e = vfmaq_f64(power, minus_one, power);
+/* What lies more than 700 below, as -infinity does, adds nothing that a sum would keep. */
+ALWAYS_INLINE void add_moments(moment_sums *sums, float64x2_t values, float64x2_t maximum) {
+    float64x2_t x = vmaxq_f64(vsubq_f64(values, maximum), vdupq_n_f64(-700));
+    float64x2_t e = exponential(x);
     float64x2_t e_x = vmulq_f64(e, x);
     sums->sum = vaddq_f64(sums->sum, e);
     sums->sum_x = vaddq_f64(sums->sum_x, e_x);
     sums->sum_x_squared = vfmaq_f64(sums->sum_x_squared, e_x, x);
 }
 
-/* What a - b has lost to rounding, exactly (Knuth's TwoSum). */
-ALWAYS_INLINE float32x4_t difference_error(float32x4_t a, float32x4_t b, float32x4_t difference) {
-    float32x4_t minus_b = vsubq_f32(difference, a);
-    return vsubq_f32(vsubq_f32(a, vsubq_f32(difference, minus_b)), vaddq_f32(b, minus_b));
-}
-
 static ex_exponential_sums sums_below(float maximum, const float *values, size_t n) {
-    /* What lies more than 87 below adds nothing that a sum would keep. */
-    const float32x4_t maxima = vdupq_n_f32(maximum), lowest = vdupq_n_f32(nextafterf(maximum - 87, maximum));
-    const float64x2_t wide_maxima = vdupq_n_f64((double)maximum);
+    const float64x2_t maxima = vdupq_n_f64((double)maximum);
     moment_sums low = {vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0)}, high = low;
     for (size_t i = 0; i < n; i += 4) {
         float32x4_t four = neon_load_or(values + i, n - i, -INFINITY);
-        uint32x4_t dead = vcltq_f32(four, lowest);
-        four = vmaxq_f32(lowest, four);
-        float32x4_t x = vsubq_f32(four, maxima), power;
-        float32x4_t minus_one = neon_exp_parts(x, difference_error(four, maxima, x), &power);
-        power = vbslq_f32(dead, vdupq_n_f32(0), power);
-        add_moments(&low, neon_low_double(minus_one), neon_low_double(power),
-                    vsubq_f64(neon_low_double(four), wide_maxima));
-        add_moments(&high, neon_high_double(minus_one), neon_high_double(power),
-                    vsubq_f64(neon_high_double(four), wide_maxima));
+        add_moments(&low, neon_low_double(four), maxima);
+        add_moments(&high, neon_high_double(four), maxima);
     }
     return (ex_exponential_sums){maximum, vaddvq_f64(vaddq_f64(low.sum, high.sum)),
                                  vaddvq_f64(vaddq_f64(low.sum_x, high.sum_x)),
