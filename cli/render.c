@@ -11,19 +11,9 @@
 #include "terminal.h"
 
 typedef struct render_state {
-    const char *path;
     ex_template *chat_template;
     int64_t now;
-    char problem[600];
 } render_state;
-
-/* The library names line and column, but for raise_exception, whose words are the template's own. */
-static const char *problem_of(render_state *state, const ex_error *error) {
-    if (error->code != EX_ERROR_ARGUMENT || error->position == 0) return error->message;
-    snprintf(state->problem, sizeof state->problem, "%.150s:%llu: %s", state->path,
-             (unsigned long long)error->position, error->message);
-    return state->problem;
-}
 
 static const char *write_rendering(render_state *state, const json_t *inputs, ex_error *error) {
     char *variables = json_dumps(inputs, JSON_COMPACT | JSON_REAL_PRECISION(17)), *text = NULL;
@@ -32,7 +22,7 @@ static const char *write_rendering(render_state *state, const json_t *inputs, ex
     ex_code code = ex_template_render(state->chat_template, variables, strlen(variables), state->now, &text, &length,
                                       error);
     free(variables);
-    if (code != EX_OK) return problem_of(state, error);
+    if (code != EX_OK) return error->message;
     emitter json = {.out = stdout};
     emit_object_begin(&json, NULL);
     emit_bytes(&json, "output", (ex_string){text, length});
@@ -83,7 +73,6 @@ static int open_template(render_state *state, const char *path) {
         return STATUS_INPUT;
     }
     size_t length;
-    state->path = path;
     char *source = read_text(path, &length);
     if (!source) return STATUS_INPUT;
     ex_error error;

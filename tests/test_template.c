@@ -250,6 +250,8 @@ static void test_messages_name_the_place(void **state) {
         {"{{ ''.__class__.__mro__ }}", "test:1:16: 'str object' has no attribute '__class__'", 1},
         {"{{ s|nosuch }}", "test:1:6: there is no filter named nosuch", 1},
         {"{{ s is nosuch }}", "test:1:6: there is no test named nosuch", 1},
+        {"{{ s|nosuch if s }}", "test:1:6: there is no filter named nosuch", 1},
+        {"{{ s|urlize }}", "test:1:6: the filter urlize is not supported", 1},
         {"{{ s + 1 }}", "test:1:6: can only concatenate str (not \"int\") to str", 1},
         {"{% set d.b = 1 %}", "test:1:9: cannot assign attribute on non-namespace object", 1},
         {"{{ s|replace('a') }}", "test:1:6: replace needs 2 arguments", 1},
@@ -260,7 +262,7 @@ static void test_messages_name_the_place(void **state) {
     assert_errors(cases, sizeof cases / sizeof *cases, EX_ERROR_FORMAT);
     static const error_case raised[] = {
         {"{% if t %}\n{{ raise_exception('roles must alternate, ' ~ s) }}{% endif %}",
-         "roles must alternate, Hello World", 2}};
+         "test:2:19: roles must alternate, Hello World", 2}};
     assert_errors(raised, 1, EX_ERROR_ARGUMENT);
 }
 
@@ -274,6 +276,41 @@ static void test_source_must_be_text(void **state) {
     assert_int_equal(ex_template_open(&template, "ab\xff", 3, "t", &error), EX_ERROR_FORMAT);
     assert_string_equal(error.message, "t:1:3: this is not UTF-8");
     assert_int_equal(ex_template_open(&template, "{{", 2, NULL, NULL), EX_ERROR_FORMAT);
+}
+
+/* As in Jinja, filters and tests that nobody knows fail before anything is rendered, but for those that a condition may
+ * keep from being run. */
+static void test_unknown_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *source, *message; /* NULL: it opens */
+    } cases[] = {
+        {"{{ a|nosuch }}", "t:1:6: there is no filter named nosuch"},
+        {"{{ a is nosuch }}", "t:1:6: there is no test named nosuch"},
+        {"{{ a|nosuch if a else b }}", NULL},
+        {"{{ a if a is nosuch else b }}", NULL},
+        {"{{ (a if a) ~ a|nosuch }}", "t:1:17: there is no filter named nosuch"},
+        {"{% if a|nosuch %}{{ a|nosuch }}{% elif a is nosuch %}{% else %}{{ a|nosuch }}{% endif %}", NULL},
+        {"{% if a %}{% endif %}\n{{ a|nosuch }}", "t:2:6: there is no filter named nosuch"},
+        {"{{ a|nosuch }}{% if a %}{% endif %}", "t:1:6: there is no filter named nosuch"},
+        {"{% if a %}{% for x in a %}{{ x|nosuch }}{% endfor %}{% endif %}", "t:1:32: there is no filter named nosuch"},
+        {"{% if a %}{% for x in a|nosuch %}{% endfor %}{% endif %}", NULL},
+        {"{% if a %}{% macro m() %}{{ x|nosuch }}{% endmacro %}{% endif %}",
+         "t:1:31: there is no filter named nosuch"},
+        {"{% if a %}{% set b %}{{ x|nosuch }}{% endset %}{% endif %}", "t:1:27: there is no filter named nosuch"},
+        {"{% filter nosuch %}{% endfilter %}", "t:1:11: there is no filter named nosuch"},
+        {"{% for x in a %}{% if x %}{{ x|nosuch }}{% endif %}{% endfor %}", NULL},
+        {"{{ a|xmlattr }}", NULL}, /* of Jinja, and not here */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ex_template *template;
+        ex_error error = {0};
+        ex_code code = ex_template_open(&template, cases[i].source, strlen(cases[i].source), "t", &error);
+        ex_template_close(template);
+        if (code != (cases[i].message ? EX_ERROR_FORMAT : EX_OK) ||
+            (cases[i].message && strcmp(error.message, cases[i].message) != 0))
+            fail_msg("%s\n  gave %d, %s", cases[i].source, (int)code, error.message);
+    }
 }
 
 /* ---- limits ---- */
@@ -465,6 +502,7 @@ int main(void) {
         cmocka_unit_test(test_appending_shares_nothing_visible),
         cmocka_unit_test(test_messages_name_the_place),
         cmocka_unit_test(test_source_must_be_text),
+        cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_deep_sources),
         cmocka_unit_test(test_values),

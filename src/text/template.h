@@ -44,7 +44,7 @@ typedef struct ex_rendering {
 } ex_rendering;
 
 /* `now` is the time that strftime_now formats, in seconds since 1970 UTC. A template's raise_exception is an error of
- * code EX_ERROR_ARGUMENT with the template's own words. */
+ * code EX_ERROR_ARGUMENT with its place and the template's own words. */
 ex_code ex_template_render_values(const ex_template *template, const ex_value *variables, int64_t now,
                                   ex_rendering *out, ex_error *error);
 void ex_rendering_free(ex_rendering *rendering);

@@ -131,6 +131,8 @@ static bool evaluate_filter_or_test(ex_jinja_run *run, const ex_jinja_node *node
     run->node = node;
     if (node->function) return ex_jinja_call_function(run, node->function, subject, &arguments, out);
     const ex_jinja_text *name = &node->name->text;
+    if (node->kind == EX_JINJA_NODE_FILTER && ex_jinja_leaves_out(name->bytes, name->length))
+        return ex_jinja_fail(run, "the filter %.*s is not supported", (int)name->length, name->bytes);
     return ex_jinja_fail(run, "there is no %s named %.*s", node->kind == EX_JINJA_NODE_TEST ? "test" : "filter",
                          name->length > 40 ? 40 : (int)name->length, name->bytes);
 }

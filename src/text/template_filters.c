@@ -217,6 +217,16 @@ static const ex_jinja_function filters[] = {
     {"upper", filter_upper, "", 0},
 };
 
+bool ex_jinja_leaves_out(const char *name, size_t length) {
+    static const char *const names[] = {
+        "attr",   "batch",  "center", "filesizeformat", "forceescape", "groupby",   "pprint",   "random",
+        "slice",  "striptags", "truncate", "urlencode", "urlize",   "wordcount", "wordwrap", "xmlattr",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0) return true;
+    return false;
+}
+
 const ex_jinja_function *ex_jinja_find_filter(const char *name, size_t length) {
     const ex_jinja_function *row = ex_jinja_find_row(filters, sizeof filters / sizeof *filters, name, length);
     return row ? row : ex_jinja_find_row(ex_jinja_list_filters, ex_jinja_n_list_filters, name, length);

@@ -63,8 +63,8 @@ GLOBAL(global_raise_exception) {
     const ex_jinja_text *text;
     (void)out;
     if (!ex_jinja_to_text(run, call->slots[0], &text)) return false;
-    run->code = ex_fail(run->error, EX_ERROR_ARGUMENT, run->node->line, "%.*s",
-                        text->length > 399 ? 399 : (int)text->length, text->bytes);
+    run->code = ex_fail(run->error, EX_ERROR_ARGUMENT, run->node->line, "%s:%u:%u: %.*s", run->template->label,
+                        run->node->line, run->node->column, text->length > 399 ? 399 : (int)text->length, text->bytes);
     return false;
 }
 

@@ -246,6 +246,7 @@ ex_jinja_node *ex_jinja_parse_filters(ex_jinja_parser *parser, ex_jinja_node *su
             node->function = NULL;
             if (!(node->name = ex_jinja_expect_name(parser, "a filter's name"))) return NULL;
         }
+        ex_jinja_note_unknown(parser, node);
         node->a = subject;
         if (ex_jinja_at_operator(parser, '(') && !parse_arguments(parser, node)) return NULL;
         subject = node;
@@ -271,6 +272,7 @@ static ex_jinja_node *parse_test(ex_jinja_parser *parser, ex_jinja_node *subject
     bool negated = ex_jinja_skip_name(parser, "not");
     if (!node || !(node->name = ex_jinja_expect_name(parser, "a test's name"))) return NULL;
     node->function = ex_jinja_find_test(node->name->text.bytes, node->name->text.length);
+    ex_jinja_note_unknown(parser, node);
     node->a = subject;
     if (ex_jinja_at_operator(parser, '(')) {
         if (!parse_arguments(parser, node)) return NULL;
@@ -418,6 +420,7 @@ static ex_jinja_node *parse_or(ex_jinja_parser *parser) {
 
 ex_jinja_node *ex_jinja_parse_expression(ex_jinja_parser *parser) {
     if (!ex_jinja_parser_enter(parser)) return NULL;
+    const ex_jinja_node *unknown = parser->unknown;
     ex_jinja_node *value = parse_or(parser);
     while (value && ex_jinja_at_name(parser, "if")) {
         ex_jinja_node *node = ex_jinja_node_new(parser, EX_JINJA_NODE_CONDITION);
@@ -426,6 +429,7 @@ ex_jinja_node *ex_jinja_parse_expression(ex_jinja_parser *parser) {
         if (ex_jinja_skip_name(parser, "else") && !(node->c = ex_jinja_parse_expression(parser))) return NULL;
         node->a = value;
         value = node;
+        parser->unknown = unknown;
     }
     parser->depth--;
     return value;

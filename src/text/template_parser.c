@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "text/template_run.h"
 
 static void describe_token(const ex_jinja_token *token, char *out, size_t size) {
     static const char *const names[] = {
@@ -112,4 +113,21 @@ const ex_jinja_name *ex_jinja_expect_name(ex_jinja_parser *parser, const char *w
     const ex_jinja_name *name = ex_jinja_intern(parser->template, token->bytes, token->length);
     if (!name) parser->code = ex_jinja_tree_memory(parser->template, parser->error);
     return name;
+}
+
+void ex_jinja_note_unknown(ex_jinja_parser *parser, const ex_jinja_node *node) {
+    const ex_jinja_text *name = &node->name->text;
+    bool left_out = node->kind == EX_JINJA_NODE_FILTER && ex_jinja_leaves_out(name->bytes, name->length);
+    if (!node->function && !left_out && !parser->unknown) parser->unknown = node;
+}
+
+bool ex_jinja_fail_if_unknown(ex_jinja_parser *parser) {
+    const ex_jinja_node *node = parser->unknown;
+    if (!node) return true;
+    const ex_jinja_text *name = &node->name->text;
+    parser->code = ex_fail(parser->error, EX_ERROR_FORMAT, node->line, "%s:%u:%u: there is no %s named %.*s",
+                           parser->template->label, node->line, node->column,
+                           node->kind == EX_JINJA_NODE_TEST ? "test" : "filter",
+                           name->length > 40 ? 40 : (int)name->length, name->bytes);
+    return false;
 }

@@ -12,6 +12,7 @@ typedef struct ex_jinja_parser {
     int depth;                   /* of expressions and blocks around this place */
     int loops;                   /* for blocks around this place, within the macro */
     uint8_t uses;                /* EX_JINJA_USES_* in the macro so far */
+    const ex_jinja_node *unknown; /* the first filter or test of this scope that has no function; NULL: none */
     ex_code code;
     ex_error *error;
 } ex_jinja_parser;
@@ -41,6 +42,11 @@ bool ex_jinja_skip_operator(ex_jinja_parser *parser, int operator);
 bool ex_jinja_expect_operator(ex_jinja_parser *parser, int operator);
 bool ex_jinja_expect_kind(ex_jinja_parser *parser, ex_jinja_token_kind kind, const char *what);
 const ex_jinja_name *ex_jinja_expect_name(ex_jinja_parser *parser, const char *what);
+
+/* A filter or test that nobody knows fails where the template is parsed, as in Jinja: but for those below a condition,
+ * which may keep them from being run. Whoever parses a condition puts parser->unknown back to what it was. */
+void ex_jinja_note_unknown(ex_jinja_parser *parser, const ex_jinja_node *node);
+bool ex_jinja_fail_if_unknown(ex_jinja_parser *parser);
 
 ex_jinja_node *ex_jinja_parse_expression(ex_jinja_parser *parser);
 /* One expression, or several with commas as a tuple. Without `conditions`, `if` ends it. */

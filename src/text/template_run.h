@@ -53,6 +53,8 @@ struct ex_jinja_method {
 };
 
 const ex_jinja_function *ex_jinja_find_filter(const char *name, size_t length);
+/* Filters of Jinja that are not here: an error when they are run, not before, as a template may never come to them. */
+bool ex_jinja_leaves_out(const char *name, size_t length);
 const ex_jinja_function *ex_jinja_find_test(const char *name, size_t length);
 const ex_jinja_function *ex_jinja_find_global(const char *name, size_t length);
 /* Methods of "str", "list" or "dict". */

@@ -10,11 +10,21 @@ static bool end_tag(ex_jinja_parser *parser) {
     return ex_jinja_expect_kind(parser, EX_JINJA_TOKEN_BLOCK_END, "the end of the tag");
 }
 
-/* The body of a block whose end tag has one name, and that end tag. */
+/* A body that is a scope of its own. */
+static ex_jinja_node *parse_scope(ex_jinja_parser *parser, const char *const *ends) {
+    const ex_jinja_node *unknown = parser->unknown;
+    parser->unknown = NULL;
+    ex_jinja_node *body = ex_jinja_parse_body(parser, ends);
+    if (!body || !ex_jinja_fail_if_unknown(parser)) return NULL;
+    parser->unknown = unknown;
+    return body;
+}
+
+/* The scope of a block whose end tag has one name, and that end tag. */
 static ex_jinja_node *parse_block(ex_jinja_parser *parser, const char *end) {
     const char *const ends[] = {end, NULL};
     if (!end_tag(parser)) return NULL;
-    ex_jinja_node *body = ex_jinja_parse_body(parser, ends);
+    ex_jinja_node *body = parse_scope(parser, ends);
     if (!body) return NULL;
     parser->token++;
     return end_tag(parser) ? body : NULL;
@@ -24,6 +34,7 @@ static ex_jinja_node *parse_if(ex_jinja_parser *parser) {
     static const char *const ends[] = {"endif", "elif", "else", NULL};
     ex_jinja_node *node = ex_jinja_node_new(parser, EX_JINJA_NODE_IF);
     ex_jinja_nodes items = {0};
+    const ex_jinja_node *unknown = parser->unknown;
     if (!node) return NULL;
     do {
         parser->token++;
@@ -33,7 +44,10 @@ static ex_jinja_node *parse_if(ex_jinja_parser *parser) {
     } while (ex_jinja_at_name(parser, "elif"));
     node->items = items.items;
     node->n_items = items.count;
-    if (ex_jinja_skip_name(parser, "else")) return (node->c = parse_block(parser, "endif")) ? node : NULL;
+    if (ex_jinja_skip_name(parser, "else") &&
+        (!end_tag(parser) || !(node->c = ex_jinja_parse_body(parser, (const char *const[]){"endif", NULL}))))
+        return NULL;
+    parser->unknown = unknown;
     parser->token++;
     return end_tag(parser) ? node : NULL;
 }
@@ -42,7 +56,7 @@ static ex_jinja_node *parse_if(ex_jinja_parser *parser) {
 static bool parse_for_bodies(ex_jinja_parser *parser, ex_jinja_node *node, ex_jinja_nodes *items) {
     static const char *const ends[] = {"endfor", "else", NULL};
     parser->loops++;
-    node->c = end_tag(parser) ? ex_jinja_parse_body(parser, ends) : NULL;
+    node->c = end_tag(parser) ? parse_scope(parser, ends) : NULL;
     parser->loops--;
     if (!node->c) return false;
     ex_jinja_node *otherwise = NULL;
@@ -266,6 +280,6 @@ ex_jinja_node *ex_jinja_parse_body(ex_jinja_parser *parser, const char *const *e
 ex_code ex_jinja_parse(ex_template *template, const ex_jinja_tokens *tokens, ex_error *error) {
     static const char *const no_end[] = {NULL};
     ex_jinja_parser parser = {.template = template, .token = tokens->items, .error = error};
-    template->body = ex_jinja_parse_body(&parser, no_end);
+    template->body = parse_scope(&parser, no_end);
     return parser.code;
 }

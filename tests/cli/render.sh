@@ -29,7 +29,7 @@ END
 render <"$work/in" || status=$?
 [ "$status" -eq 2 ] || fail "lines without an answer give status $status"
 [ "$("$json_lines" line <"$work/out" | tr '\n' ' ')" = "1 2 3 4 " ] || fail "errors do not name their lines"
-says out "chat.jinja:2: no system here"
+says out "chat.jinja:2:57: no system here"
 says out "column 8"
 says out "needs \\\"inputs\\\""
 says out "chat.jinja:1:"
@@ -47,9 +47,13 @@ printf 'a\n{%% for x %%}' >"$work/broken.jinja"
 expect 2 render -T "$work/broken.jinja"
 says err "broken.jinja:2:"
 printf '{{ a | frobnicate }}' >"$work/broken.jinja"
-echo '{"inputs":{"a":1}}' | "$program" render -T "$work/broken.jinja" >"$work/out" && fail "a filter that nobody has"
-says out "broken.jinja:1:8: "
-says out "frobnicate"
+expect 2 render -T "$work/broken.jinja"
+says err "broken.jinja:1:8: there is no filter named frobnicate"
+printf '{%% if a %%}{{ a | frobnicate }}{%% endif %%}' >"$work/broken.jinja"
+printf '{"inputs":{"a":1}}\n{"inputs":{}}\n' | "$program" render -T "$work/broken.jinja" >"$work/out" &&
+    fail "a filter that nobody has"
+says out "broken.jinja:1:18: there is no filter named frobnicate"
+says out '{"output":""}'
 
 golden=$source_folder/../shared/golden/templates
 if [ -r "$golden/cases.jsonl" ]; then
