@@ -1,9 +1,12 @@
-/* test_base.c - the ground floor: random numbers, UTF-8, half precision, the thread team. */
+/* test_base.c - the ground floor: random numbers, UTF-8, half precision, processors, the thread team. */
 #include "support.h"
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/checked.h"
 #include "base/cpu.h"
@@ -84,6 +87,108 @@ static void test_checked(void **state) {
     assert_false(ex_type_row_bytes(4, 32, &out)); /* Q4_2 was removed */
 }
 
+/* ---- processors: systems that are laid out in a temporary folder ---------------------------------------------- */
+
+typedef struct fake_system {
+    char root[64];
+} fake_system;
+
+static void lay_file(const fake_system *fake, const char *path, const char *text) {
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s%s", fake->root, path);
+    for (char *at = strchr(whole + strlen(fake->root) + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        mkdir(whole, 0700);
+        *at = '/';
+    }
+    FILE *file = fopen(whole, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Eight processors, of which i and i + 4 share a core. */
+static fake_system lay_system(void) {
+    fake_system fake = {"/tmp/entropix-test-XXXXXX"};
+    assert_non_null(mkdtemp(fake.root));
+    for (int i = 0; i < 8; i++) {
+        char path[96], text[16];
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+        snprintf(text, sizeof text, "%d,%d\n", i % 4, i % 4 + 4);
+        lay_file(&fake, path, text);
+    }
+    return fake;
+}
+
+static void remove_system(const fake_system *fake) {
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", fake->root);
+    assert_int_equal(system(command), 0);
+}
+
+/* `mask` has a letter for each processor: x for those that may be used. */
+static int32_t cores_of(const fake_system *fake, const char *mask) {
+    static bool allowed[EX_CPU_PROCESSORS];
+    for (size_t i = 0; i < EX_CPU_PROCESSORS; i++) allowed[i] = i < strlen(mask) && mask[i] == 'x';
+    return ex_cpu_cores_under(fake->root, allowed);
+}
+
+static void test_cores_of_the_affinity_mask(void **state) {
+    (void)state;
+    fake_system fake = lay_system();
+    assert_int_equal(cores_of(&fake, "xxxxxxxx"), 4);
+    assert_int_equal(cores_of(&fake, "xxxx...."), 4);
+    assert_int_equal(cores_of(&fake, "x...x..."), 1); /* siblings */
+    assert_int_equal(cores_of(&fake, "....xx.."), 2); /* second siblings stand for their cores too */
+    assert_int_equal(cores_of(&fake, "xxxxxxxxxx"), 6); /* two of which the system says nothing */
+    assert_int_equal(cores_of(&fake, ""), 1);
+    remove_system(&fake);
+    assert_int_equal(cores_of(&fake, "xxx"), 3); /* no /proc, no /sys */
+}
+
+static void test_cores_of_a_quota(void **state) {
+    (void)state;
+    static const struct {
+        const char *cgroup, *file, *quota; /* /proc/self/cgroup, a file in /sys/fs/cgroup and what it says */
+        int32_t cores;
+    } cases[] = {
+        {"0::/\n", "cpu.max", "max 100000\n", 4},
+        {"0::/\n", "cpu.max", "200000 100000\n", 2},
+        {"0::/\n", "cpu.max", "150000 100000\n", 2}, /* rounded up */
+        {"0::/\n", "cpu.max", "5000 100000\n", 1},
+        {"0::/\n", "cpu.max", "900000 100000\n", 4},
+        {"0::/\n", "cpu.max", "nonsense", 4},
+        {"0::/\n", "cpu.max", "-1 0", 4},
+        {"0::/a/b\n", "a/b/cpu.max", "200000 100000\n", 2},
+        {"0::/a/b\n", "a/cpu.max", "100000 100000\n", 1}, /* of a group around it */
+        {"0::/a/b\n", "cpu.max", "300000 100000\n", 3},
+        {"0::/a\n", "other/cpu.max", "100000 100000\n", 4},
+        {"0::/../x\n", "cpu.max", "100000 100000\n", 4}, /* outside of what is to be seen */
+        {"4:memory:/m\n3:cpu,cpuacct:/a\n", "cpu,cpuacct/a/cpu.cfs_quota_us", "200000\n", 2},
+        {"3:cpu:/a\n0::/\n", "cpu/cpu.cfs_quota_us", "100000\n", 1},
+        {"3:cpu:/a\n0::/\n", "cpu/a/cpu.cfs_quota_us", "-1\n", 4},
+        {"3:cpuset:/a\n", "cpu/a/cpu.cfs_quota_us", "100000\n", 4},
+        {"broken\n:\n::\n", "cpu.max", "100000 100000\n", 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        fake_system fake = lay_system();
+        lay_file(&fake, "/proc/self/cgroup", cases[i].cgroup);
+        snprintf(path, sizeof path, "/sys/fs/cgroup/%s", cases[i].file);
+        lay_file(&fake, path, cases[i].quota);
+        char *name = strstr(path, "cfs_quota_us");
+        if (name) {
+            strcpy(name, "cfs_period_us");
+            lay_file(&fake, path, "100000\n");
+        }
+        if (cores_of(&fake, "xxxxxxxx") != cases[i].cores)
+            fail_msg("case %zu: %d cores, not %d", i, cores_of(&fake, "xxxxxxxx"), cases[i].cores);
+        remove_system(&fake);
+    }
+}
+
+/* ---- the thread team ------------------------------------------------------------------------------------------ */
+
 typedef struct team_check {
     atomic_int visits[1000];
     int sums[3];
@@ -127,6 +232,7 @@ int main(void) {
         cmocka_unit_test(test_philox_known_answers), cmocka_unit_test(test_uniform_is_uniform),
         cmocka_unit_test(test_utf8_bounds),          cmocka_unit_test(test_half_round_trip),
         cmocka_unit_test(test_checked),              cmocka_unit_test(test_team_shares_all_work),
+        cmocka_unit_test(test_cores_of_the_affinity_mask), cmocka_unit_test(test_cores_of_a_quota),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,40 +42,133 @@ ex_cpu ex_cpu_detect(void) {
     return cpu;
 }
 
-/* First sibling of a processor, which stands for its core; the processor itself when the kernel does not say. */
-static size_t core_of(size_t processor) {
-    char path[96], line[64] = "";
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/topology/thread_siblings_list", processor);
-    FILE *file = fopen(path, "re");
-    if (!file) return processor;
-    char *got = fgets(line, sizeof line, file);
+/* ---- cores --------------------------------------------------------------------------------------------------- */
+
+enum { PATH_BYTES = 4096 };
+
+/* The first line of a file under `root`; false when there is no such file. */
+static bool read_line(const char *root, const char *path, char *line, int n_bytes) {
+    char whole[PATH_BYTES];
+    if ((size_t)snprintf(whole, sizeof whole, "%s%s", root, path) >= sizeof whole) return false;
+    FILE *file = fopen(whole, "re");
+    if (!file) return false;
+    bool found = fgets(line, n_bytes, file) != NULL;
     fclose(file);
-    size_t core = got ? strtoul(line, NULL, 10) : processor;
-    return core < CPU_SETSIZE ? core : processor;
+    return found;
 }
 
-/* The cgroup v2 quota in processors, rounded up; 0 when there is none. */
-static int quota_processors(void) {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!file) return 0;
-    char line[64] = "";
-    char *got = fgets(line, sizeof line, file);
+/* First sibling of a processor, which stands for its core; the processor itself when the kernel does not say. */
+static size_t core_of(const char *root, size_t processor) {
+    char path[96], line[256], *end;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%zu/topology/thread_siblings_list", processor);
+    if (!read_line(root, path, line, sizeof line)) return processor;
+    size_t core = strtoul(line, &end, 10);
+    return end > line && core < EX_CPU_PROCESSORS ? core : processor;
+}
+
+static int32_t count_cores(const char *root, const bool *allowed) {
+    bool seen[EX_CPU_PROCESSORS] = {false};
+    int32_t count = 0;
+    for (size_t processor = 0; processor < EX_CPU_PROCESSORS; processor++) {
+        if (!allowed[processor]) continue;
+        size_t core = core_of(root, processor);
+        count += !seen[core];
+        seen[core] = true;
+    }
+    return count;
+}
+
+/* A quota in processors, rounded up: threads that run out of it stop together until the next period, so the larger team
+ * spends all of the quota and the smaller one leaves a part of it. */
+static int32_t whole_processors(long long quota, long long period) {
+    if (quota <= 0 || period <= 0) return INT32_MAX;
+    long long n = quota / period + (quota % period > 0);
+    return n < INT32_MAX ? (int32_t)n : INT32_MAX;
+}
+
+typedef int32_t quota_reader(const char *root, const char *group);
+
+static int32_t read_quota_2(const char *root, const char *group) {
+    char path[PATH_BYTES], line[64], *end;
+    if ((size_t)snprintf(path, sizeof path, "%s/cpu.max", group) >= sizeof path ||
+        !read_line(root, path, line, sizeof line))
+        return INT32_MAX;
+    long long quota = strtoll(line, &end, 10); /* "max" is no number: 0 */
+    return whole_processors(quota, strtoll(end, NULL, 10));
+}
+
+static int32_t read_quota_1(const char *root, const char *group) {
+    char path[PATH_BYTES], quota[64], period[64];
+    if ((size_t)snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", group) >= sizeof path ||
+        !read_line(root, path, quota, sizeof quota))
+        return INT32_MAX;
+    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", group);
+    if (!read_line(root, path, period, sizeof period)) return INT32_MAX;
+    return whole_processors(strtoll(quota, NULL, 10), strtoll(period, NULL, 10));
+}
+
+/* The least quota of a group ("/a/b") and of those that it lies in. Inside a container the path may be one of the
+ * host's, which is not to be seen there: what is missing has no quota. */
+static int32_t least_quota(const char *root, quota_reader *read, const char *mount, const char *group) {
+    char path[PATH_BYTES];
+    int32_t least = INT32_MAX;
+    size_t stop = strlen(mount);
+    if ((size_t)snprintf(path, sizeof path, "%s%s", mount, group) >= sizeof path) return least;
+    for (;;) {
+        int32_t quota = read(root, path);
+        if (quota < least) least = quota;
+        if (strlen(path) <= stop) return least;
+        *strrchr(path, '/') = '\0';
+    }
+}
+
+/* Whether a list of names with commas between them has `name`. */
+static bool has_name(const char *list, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0')) return true;
+    return false;
+}
+
+/* One line of /proc/self/cgroup, "number:controllers:path"; version 2 names no controllers. */
+static int32_t quota_of_line(const char *root, char *line) {
+    line[strcspn(line, "\n")] = '\0';
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group || group[1] != '/' || strstr(group, "/..")) return INT32_MAX;
+    *group++ = '\0';
+    controllers++;
+    if (*controllers == '\0') return least_quota(root, read_quota_2, "/sys/fs/cgroup", group);
+    if (!has_name(controllers, "cpu")) return INT32_MAX;
+    int32_t alone = least_quota(root, read_quota_1, "/sys/fs/cgroup/cpu", group);
+    int32_t joined = least_quota(root, read_quota_1, "/sys/fs/cgroup/cpu,cpuacct", group);
+    return alone < joined ? alone : joined;
+}
+
+static int32_t quota_processors(const char *root) {
+    char path[PATH_BYTES], line[PATH_BYTES];
+    int32_t least = INT32_MAX;
+    if ((size_t)snprintf(path, sizeof path, "%s/proc/self/cgroup", root) >= sizeof path) return least;
+    FILE *file = fopen(path, "re");
+    if (!file) return least;
+    while (fgets(line, sizeof line, file)) {
+        int32_t quota = quota_of_line(root, line);
+        if (quota < least) least = quota;
+    }
     fclose(file);
-    if (!got || strncmp(line, "max", 3) == 0) return 0;
-    char *end;
-    long quota = strtol(line, &end, 10);
-    long period = strtol(end, NULL, 10);
-    return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+    return least;
+}
+
+int32_t ex_cpu_cores_under(const char *root, const bool *allowed) {
+    int32_t count = count_cores(root, allowed), quota = quota_processors(root);
+    if (quota < count) count = quota;
+    return count > 0 ? count : 1;
 }
 
 int32_t ex_cpu_cores(void) {
-    cpu_set_t mask, cores;
-    CPU_ZERO(&cores);
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-    for (size_t processor = 0; processor < CPU_SETSIZE; processor++)
-        if (CPU_ISSET(processor, &mask)) CPU_SET(core_of(processor), &cores);
-    int count = CPU_COUNT(&cores);
-    int quota = quota_processors();
-    if (quota > 0 && quota < count) count = quota;
-    return count > 0 ? count : 1;
+    cpu_set_t mask[EX_CPU_PROCESSORS / CPU_SETSIZE];
+    bool allowed[EX_CPU_PROCESSORS];
+    if (sched_getaffinity(0, sizeof mask, mask) != 0) return 1;
+    for (size_t i = 0; i < EX_CPU_PROCESSORS; i++) allowed[i] = CPU_ISSET(i % CPU_SETSIZE, &mask[i / CPU_SETSIZE]);
+    return ex_cpu_cores_under("", allowed);
 }

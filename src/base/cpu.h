@@ -15,7 +15,13 @@ typedef struct ex_cpu {
 
 ex_cpu ex_cpu_detect(void);
 
-/* Physical cores that the affinity mask allows, not more than the cgroup's processor quota; at least 1. */
+enum { EX_CPU_PROCESSORS = 8192 }; /* that Linux can have */
+
+/* Physical cores that the affinity mask allows, not more than the processor quota of this process's cgroup, of version
+ * 1 or 2, and of those that it lies in; at least 1. */
 int32_t ex_cpu_cores(void);
+
+/* The same for an affinity mask [EX_CPU_PROCESSORS] and a system whose /proc and /sys lie under `root`. */
+int32_t ex_cpu_cores_under(const char *root, const bool *allowed);
 
 #endif
