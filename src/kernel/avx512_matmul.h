@@ -1,0 +1,91 @@
+/* avx512_matmul.h - what products with one token (avx512_matmul_quant.c) and with many (avx512_matmul_batch.c) share: in
+ * which order rows are read, and what tokens bring to a chunk. */
+#ifndef EX_KERNEL_AVX512_MATMUL_H
+#define EX_KERNEL_AVX512_MATMUL_H
+
+#include <string.h>
+
+#include "kernel/avx512_unpack.h"
+
+enum { EX_SLAB_GROUPS = 8 };
+
+typedef struct ex_quant_product { /* one call of a kernel for quantised weights */
+    const ex_chunk_type *type;
+    const uint8_t *weights;
+    size_t row_bytes, n_rows;
+    const ex_activations *x;
+    float *out;
+    size_t out_stride;
+} ex_quant_product;
+
+/* For any number of tokens but one. */
+void ex_avx512_matmul_batch(const ex_quant_product *product);
+
+typedef struct ex_slab { /* rows read as sixteen streams: group g has rows first + g * step + lane * spacing */
+    size_t first, n_groups, step, spacing;
+} ex_slab;
+
+/* The rows from `first` on that are read together. `streams`: where memory is what takes time, it is fastest in sixteen
+ * streams, each of a few whole rows, that do not meet in the same cache sets. */
+static inline ex_slab ex_next_slab(const ex_quant_product *p, size_t first, bool streams) {
+    size_t n_groups = (p->n_rows - first) / EX_LANES;
+    if (n_groups > EX_SLAB_GROUPS) n_groups = EX_SLAB_GROUPS;
+    if (n_groups == 0) return (ex_slab){first, 1, EX_LANES, 1};
+    if (!streams) return (ex_slab){first, n_groups, EX_LANES, 1};
+    if (n_groups > 2 && n_groups * p->row_bytes % 4096 == 0) n_groups -= 2;
+    return (ex_slab){first, n_groups, 1, n_groups};
+}
+
+typedef uint8_t ex_ragged_rows[EX_LANES][EX_CHUNK_BYTES_MAX];
+
+/* n_blocks blocks of group g of a slab. Rows that do not fill a group are multiplied as a copy with zeros behind them. */
+static inline ex_chunk_rows ex_slab_rows(const ex_quant_product *p, const ex_slab *s, size_t g, size_t offset,
+                                         size_t n_blocks, ex_ragged_rows copy) {
+    const size_t first = s->first + g * s->step;
+    if (first + EX_LANES <= p->n_rows)
+        return (ex_chunk_rows){p->weights + first * p->row_bytes + offset, s->spacing * p->row_bytes};
+    const size_t n_rows = first < p->n_rows ? p->n_rows - first : 0;
+    const size_t bytes = n_blocks == EX_CHUNK_BLOCKS ? p->type->chunk_bytes : n_blocks * p->type->block_bytes;
+    memset(copy, 0, sizeof(ex_ragged_rows));
+    for (size_t r = 0; r < n_rows; r++) memcpy(copy[r], p->weights + (first + r) * p->row_bytes + offset, bytes);
+    return (ex_chunk_rows){copy[0], EX_CHUNK_BYTES_MAX};
+}
+
+/* To row `first` and the others of its group, `spacing` apart, of one token. */
+static inline void ex_store_group(const ex_quant_product *p, const ex_slab *s, size_t g, size_t token, __m512 values) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const size_t first = s->first + g * s->step;
+    float *out = p->out + token * p->out_stride + first;
+    if (s->spacing > 1)
+        _mm512_i32scatter_ps(out, _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)s->spacing)), values, sizeof *out);
+    else if (first < p->n_rows)
+        _mm512_mask_storeu_ps(out, ex_first_lanes(p->n_rows - first), values);
+}
+
+typedef union ex_token_terms { /* what one token adds to a chunk besides its quants */
+    _Alignas(64) int32_t zeros[EX_CHUNK_SUMS]; /* -zero * sum of quants, for each 32 or 16 weights */
+    float sums[EX_CHUNK_SUMS];                 /* sum of activations, likewise, where the type has minimums */
+} ex_token_terms;
+
+static inline void ex_prepare_terms(const ex_chunk_type *type, const int16_t *sums, const float *scales,
+                                    size_t n_blocks, ex_token_terms *out) {
+    const __m512i pairs = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    const __m256i sixteen = _mm256_maskz_loadu_epi16(ex_first_lanes(2 * n_blocks), sums);
+    const __m256 eight = _mm256_maskz_loadu_ps((__mmask8)ex_first_lanes(n_blocks), scales);
+    if (type->kind == EX_CHUNK_TWO_SCALES) {
+        __m512i wide = _mm512_cvtepi16_epi32(sixteen);
+        _mm512_store_si512(out->zeros, _mm512_mullo_epi32(wide, _mm512_set1_epi32(-type->zero)));
+    } else if (type->kind == EX_CHUNK_ONE_SCALE) {
+        __m256i factor = _mm256_set1_epi16((short)-type->zero);
+        _mm256_store_si256((void *)out->zeros, _mm256_madd_epi16(sixteen, factor));
+    } else if (type->kind == EX_CHUNK_TWO_MINIMUMS) {
+        __m512 twice = _mm512_permutexvar_ps(pairs, _mm512_castps256_ps512(eight));
+        __m512 halves = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(sixteen));
+        _mm512_store_ps(out->sums, _mm512_mul_ps(twice, halves));
+    } else {
+        __m256 block = _mm256_cvtepi32_ps(_mm256_madd_epi16(sixteen, _mm256_set1_epi16(1)));
+        _mm256_store_ps(out->sums, _mm256_mul_ps(eight, block));
+    }
+}
+
+#endif
