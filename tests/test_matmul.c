@@ -163,6 +163,24 @@ static void check_cuts(const ex_kernels *kernels, const operands *o) {
     free(whole);
 }
 
+/* Packed rows must give the bits of the rows as they were. */
+static void check_packed(const ex_kernels *kernels, const operands *o) {
+    if (!kernels->matmul_packed[o->type]) return;
+    const size_t n_out = o->x.n_tokens * o->n_rows;
+    float *expected_out = run_matmul(kernels, o, o->n_rows), *out = ex_allocate_aligned(n_out, sizeof *out);
+    char *packed = malloc(o->n_rows * o->row_bytes);
+    ex_pack_rows(o->type, o->weights, o->row_bytes, o->n_rows, packed);
+    kernels->matmul_packed[o->type](packed, o->row_bytes, o->n_rows, &o->x, out, o->n_rows);
+    for (size_t i = 0; i < n_out; i++)
+        if (ex_float_bits(out[i]) != ex_float_bits(expected_out[i]))
+            fail_msg("%s %s: row %zu of %zu, token %zu of %zu, n_in %zu: %.9g packed, %.9g not", kernels->name,
+                     ex_type_name(o->type), i % o->n_rows, o->n_rows, i / o->n_rows, o->x.n_tokens, o->x.n_in,
+                     (double)out[i], (double)expected_out[i]);
+    free(packed);
+    free(out);
+    free(expected_out);
+}
+
 typedef void (*check_function)(const ex_kernels *kernels, const operands *o);
 
 /* Calls `check` for every supported table, type and a spread of shapes. */
@@ -217,6 +235,25 @@ static void test_large_batches(void **state) {
                 check_values(*table, &o);
                 check_cuts(*table, &o);
             }
+            free_operands(&o);
+        }
+    }
+}
+
+/* Whole groups of rows, sets of groups, and rows that fill none. */
+static void test_packed_rows_give_the_same_bits(void **state) {
+    (void)state;
+    const ex_cpu cpu = ex_cpu_detect();
+    const struct { size_t n_rows, n_tokens; } shapes[] = {{1, 1}, {16, 1}, {31, 1}, {64, 1}, {150, 1},
+                                                          {15, 2}, {48, 3}, {83, 17}, {64, 40}, {33, 300}};
+    uint64_t seed = 16;
+    for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
+        if (!ex_kernels_all()[0]->matmul[type]) continue;
+        const size_t block = ex_type_find(type)->block_elements;
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            operands o = make_operands(type, shapes[i].n_rows, shapes[i].n_tokens, block == 32 ? 352 : 512, &seed);
+            for (const ex_kernels *const *table = ex_kernels_all(); *table; table++)
+                if ((*table)->supported(&cpu)) check_packed(*table, &o);
             free_operands(&o);
         }
     }
@@ -341,6 +378,7 @@ int main(void) {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_cuts_give_the_same_bits),
         cmocka_unit_test(test_large_batches),
+        cmocka_unit_test(test_packed_rows_give_the_same_bits),
         cmocka_unit_test(test_extreme_quants),
         cmocka_unit_test(test_quantize_row),
         cmocka_unit_test(test_quantize_row_rounds_half_to_even),

@@ -25,6 +25,8 @@ EX_DECLARE_AMX_MATMUL(Q4_0, q4_0)
 EX_DECLARE_AMX_MATMUL(Q4_K, q4_k)
 EX_DECLARE_AMX_MATMUL(Q6_K, q6_k)
 EX_UNPACKED_TYPES(EX_DECLARE_AMX_MATMUL)
+ex_matmul ex_amx_matmul_packed_q8_0, ex_amx_matmul_packed_q4_0, ex_amx_matmul_packed_q4_k, ex_amx_matmul_packed_q5_k,
+    ex_amx_matmul_packed_q6_k;
 
 uint64_t ex_amx_integer_peak(int32_t state[EX_PEAK_STATE], size_t n_rounds);
 

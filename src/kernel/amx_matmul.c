@@ -142,7 +142,7 @@ static void multiply_groups(const ex_chunk_type *type, const uint8_t *weights, s
         if (has_minimums(type->kind))
             prepare_sums(type->kind, x, token, n_tokens, column, n_blocks, token_sums);
         for (size_t g = 0; g < n_groups; g++) {
-            const ex_chunk_rows from = {weights + g * AMX_ROWS * row_bytes + offset, row_bytes};
+            const ex_chunk_rows from = ex_group_rows(type, weights, row_bytes, g * AMX_ROWS, offset);
             type->unpack(from, n_blocks, &chunks[g]);
             remove_zero(type->zero, n_blocks, &chunks[g]);
         }
@@ -199,3 +199,15 @@ MATMUL(Q4_0, q4_0)
 MATMUL(Q4_K, q4_k)
 MATMUL(Q6_K, q6_k)
 EX_UNPACKED_TYPES(MATMUL)
+
+#define MATMUL_PACKED(name)                                                                                            \
+    void ex_amx_matmul_packed_##name(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x,    \
+                                     float *out, size_t out_stride) {                                                  \
+        matmul(&ex_chunk_##name##_packed, ex_avx512_matmul_packed_##name, weights, row_bytes, n_rows, x, out,          \
+               out_stride);                                                                                            \
+    }
+MATMUL_PACKED(q8_0)
+MATMUL_PACKED(q4_0)
+MATMUL_PACKED(q4_k)
+MATMUL_PACKED(q5_k)
+MATMUL_PACKED(q6_k)

@@ -20,6 +20,13 @@ const ex_kernels ex_kernels_avx512 = {
         [EX_TYPE_Q6_K] = ex_avx512_matmul_q6_k,
         EX_UNPACKED_TYPES(MATMUL_ROW)
     },
+    .matmul_packed = {
+        [EX_TYPE_Q8_0] = ex_avx512_matmul_packed_q8_0,
+        [EX_TYPE_Q4_0] = ex_avx512_matmul_packed_q4_0,
+        [EX_TYPE_Q4_K] = ex_avx512_matmul_packed_q4_k,
+        [EX_TYPE_Q5_K] = ex_avx512_matmul_packed_q5_k,
+        [EX_TYPE_Q6_K] = ex_avx512_matmul_packed_q6_k,
+    },
     .quantize_row = ex_avx512_quantize_row,
     .rms_norm = ex_avx512_rms_norm,
     .swiglu = ex_avx512_swiglu,

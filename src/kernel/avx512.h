@@ -74,6 +74,10 @@ ex_matmul ex_avx512_matmul_f32, ex_avx512_matmul_f16, ex_avx512_matmul_bf16, ex_
 #define EX_DECLARE_AVX512_MATMUL(type, name) ex_matmul ex_avx512_matmul_##name;
 EX_UNPACKED_TYPES(EX_DECLARE_AVX512_MATMUL)
 
+/* Of packed rows. */
+ex_matmul ex_avx512_matmul_packed_q8_0, ex_avx512_matmul_packed_q4_0, ex_avx512_matmul_packed_q4_k,
+    ex_avx512_matmul_packed_q5_k, ex_avx512_matmul_packed_q6_k;
+
 ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32;
 void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);
 ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f32;

@@ -9,6 +9,15 @@
 
 enum { EX_PREFETCH_BYTES = 544 }; /* ahead in each of the sixteen rows; measured: 500 to 1000 are alike */
 
+/* Sixteen rows that lie apart, or packed (ex_pack_rows): then what the first row has at byte `at` is at 16 * at, and
+ * the same of the others behind it. */
+typedef struct ex_source {
+    const uint8_t *first;
+    size_t stride; /* of rows that lie apart */
+    bool packed;   /* a constant wherever this is inlined */
+    const uint8_t *const *ahead; /* of a token's; NULL: memory is not what takes time */
+} ex_source;
+
 /* Where blocks go: into a chunk for many tokens, or into sums of products with one. */
 typedef struct ex_sink {
     ex_chunk *chunk; /* NULL: to the sums */
@@ -16,7 +25,9 @@ typedef struct ex_sink {
     __m512 *sum;
 } ex_sink;
 
-static inline void ex_prefetch_rows(ex_chunk_rows from, size_t offset) {
+/* Packed rows are asked for as they are read. */
+EX_INLINE void ex_prefetch_rows(ex_source from, size_t offset) {
+    if (from.packed) return;
     uintptr_t ahead = (uintptr_t)from.first + offset + EX_PREFETCH_BYTES;
     for (size_t r = 0; r < EX_LANES; r++) _mm_prefetch((const void *)(ahead + r * from.stride), _MM_HINT_T0);
 }
@@ -107,8 +118,28 @@ static inline void ex_transpose_lanes(const __m512i in[4], __m512i out[4]) {
     out[3] = _mm512_unpackhi_epi64(high01, high23);
 }
 
+/* For each line that is read at `bytes`, one in another stream: so all streams are always on their way. */
+EX_INLINE void ex_prefetch_packed(ex_source from, size_t bytes) {
+    const size_t line = bytes / 64;
+    if (from.ahead) _mm_prefetch((const void *)(from.ahead[line % EX_STREAMS] + line / EX_STREAMS * 64), _MM_HINT_T0);
+}
+
+/* n columns of packed rows, four bytes of each row in each. */
+EX_INLINE void ex_load_packed(ex_source from, size_t offset, size_t n, __m512i *columns) {
+    for (size_t i = 0; i < n; i++) {
+        ex_prefetch_packed(from, EX_LANES * offset + 64 * i);
+        columns[i] = _mm512_loadu_si512(from.first + EX_LANES * offset + 64 * i);
+    }
+}
+
+/* A half precision number of each row. */
+EX_INLINE __m512 ex_load_packed_scale(ex_source from, size_t offset) {
+    ex_prefetch_packed(from, EX_LANES * offset);
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(from.first + EX_LANES * offset)));
+}
+
 /* Sixteen bytes of rows i, i + 4, i + 8 and i + 12 in in[i]. */
-static inline void ex_load_quarters(ex_chunk_rows from, size_t offset, __m512i out[4]) {
+EX_INLINE void ex_load_quarters(ex_source from, size_t offset, __m512i out[4]) {
     for (size_t i = 0; i < 4; i++) {
         const uint8_t *bytes = from.first + offset + i * from.stride;
         __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)bytes));
@@ -119,14 +150,22 @@ static inline void ex_load_quarters(ex_chunk_rows from, size_t offset, __m512i o
 }
 
 /* Columns of sixteen bytes of each row. */
-static inline void ex_load_columns_16(ex_chunk_rows from, size_t offset, __m512i columns[4]) {
+EX_INLINE void ex_load_columns_16(ex_source from, size_t offset, __m512i columns[4]) {
+    if (from.packed) {
+        ex_load_packed(from, offset, 4, columns);
+        return;
+    }
     __m512i quarters[4];
     ex_load_quarters(from, offset, quarters);
     ex_transpose_lanes(quarters, columns);
 }
 
 /* Columns of 32 bytes of each row: two rows to a register, so half the loads. */
-static inline void ex_load_columns_32(ex_chunk_rows from, size_t offset, __m512i columns[8]) {
+EX_INLINE void ex_load_columns_32(ex_source from, size_t offset, __m512i columns[8]) {
+    if (from.packed) {
+        ex_load_packed(from, offset, 8, columns);
+        return;
+    }
     __m512i upper[4], lower[4]; /* rows 0 to 7 and 8 to 15 */
     for (size_t half = 0; half < 2; half++) {
         __m512i pairs[4];
@@ -144,11 +183,20 @@ static inline void ex_load_columns_32(ex_chunk_rows from, size_t offset, __m512i
 }
 
 /* The half precision number at `offset` of each row, of which sixteen bytes can be read. */
-static inline __m512 ex_load_scale(ex_chunk_rows from, size_t offset) {
+EX_INLINE __m512 ex_load_scale(ex_source from, size_t offset) {
+    if (from.packed) return ex_load_packed_scale(from, offset);
     __m512i q[4];
     ex_load_quarters(from, offset, q);
     __m512i first = _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(q[0], q[1]), _mm512_unpacklo_epi32(q[2], q[3]));
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(first));
+}
+
+/* The same where sixteen bytes can be read that end with the number. */
+EX_INLINE __m512 ex_load_last_scale(ex_source from, size_t offset) {
+    if (from.packed) return ex_load_packed_scale(from, offset);
+    __m512i tail[4];
+    ex_load_columns_16(from, offset + 2 - 16, tail);
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(tail[3], 16)));
 }
 
 /* Byte i of each lane, as a number. */
@@ -157,16 +205,24 @@ EX_INLINE __m512 ex_byte_to_float(__m512i v, unsigned i) {
     return _mm512_cvtepi32_ps(i < 3 ? _mm512_and_si512(v, _mm512_set1_epi32(255)) : v);
 }
 
-/* An ex_chunk_type from read_NAME(rows, number of blocks, sink). */
-#define EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                      \
+/* An ex_chunk_type from read_NAME(source, number of blocks, sink). */
+#define EX_CHUNK_VARIANT(name, read, packed, kind, zero, block_bytes, chunk_bytes)                                     \
     static void unpack_##name(ex_chunk_rows from, size_t n_blocks, ex_chunk *out) {                                    \
-        read_##name(from, n_blocks, (ex_sink){out, NULL, NULL});                                                       \
+        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, NULL});                \
     }                                                                                                                  \
     static void add_##name(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]) {   \
         __m512 sum = _mm512_load_ps(sums);                                                                             \
-        read_##name(from, n_blocks, (ex_sink){NULL, token, &sum});                                                     \
+        read((ex_source){from.first, from.stride, packed, token->ahead}, n_blocks, (ex_sink){NULL, token, &sum});      \
         _mm512_store_ps(sums, sum);                                                                                    \
     }                                                                                                                  \
-    const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, add_##name};
+    const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, add_##name, packed};
+
+#define EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                      \
+    EX_CHUNK_VARIANT(name, read_##name, false, kind, zero, block_bytes, chunk_bytes)
+
+/* Two of them, the other for packed rows. */
+#define EX_CHUNK_TYPES(name, kind, zero, block_bytes, chunk_bytes)                                                     \
+    EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                          \
+    EX_CHUNK_VARIANT(name##_packed, read_##name, true, kind, zero, block_bytes, chunk_bytes)
 
 #endif

@@ -1,5 +1,5 @@
-/* avx512_matmul.h - what products with one token (avx512_matmul_quant.c) and with many (avx512_matmul_batch.c) share: in
- * which order rows are read, and what tokens bring to a chunk. */
+/* avx512_matmul.h - what products with one token (avx512_matmul_quant.c) and with many (avx512_matmul_batch.c) share:
+ * in which order rows are read, and what tokens bring to a chunk. */
 #ifndef EX_KERNEL_AVX512_MATMUL_H
 #define EX_KERNEL_AVX512_MATMUL_H
 
@@ -31,17 +31,18 @@ static inline ex_slab ex_next_slab(const ex_quant_product *p, size_t first, bool
     size_t n_groups = (p->n_rows - first) / EX_LANES;
     if (n_groups > EX_SLAB_GROUPS) n_groups = EX_SLAB_GROUPS;
     if (n_groups == 0) return (ex_slab){first, 1, EX_LANES, 1};
-    if (!streams) return (ex_slab){first, n_groups, EX_LANES, 1};
+    if (!streams || p->type->packed) return (ex_slab){first, n_groups, EX_LANES, 1};
     if (n_groups > 2 && n_groups * p->row_bytes % 4096 == 0) n_groups -= 2;
     return (ex_slab){first, n_groups, 1, n_groups};
 }
 
 typedef uint8_t ex_ragged_rows[EX_LANES][EX_CHUNK_BYTES_MAX];
 
-/* n_blocks blocks of group g of a slab. Rows that do not fill a group are multiplied as a copy with zeros behind them. */
+/* n_blocks blocks of group g of a slab. Rows that fill no group are multiplied as a copy with zeros behind them. */
 static inline ex_chunk_rows ex_slab_rows(const ex_quant_product *p, const ex_slab *s, size_t g, size_t offset,
                                          size_t n_blocks, ex_ragged_rows copy) {
     const size_t first = s->first + g * s->step;
+    if (p->type->packed) return ex_group_rows(p->type, p->weights, p->row_bytes, first, offset);
     if (first + EX_LANES <= p->n_rows)
         return (ex_chunk_rows){p->weights + first * p->row_bytes + offset, s->spacing * p->row_bytes};
     const size_t n_rows = first < p->n_rows ? p->n_rows - first : 0;

@@ -1,7 +1,7 @@
 /* avx512_unpack.c - columns of Q8_0, Q4_0, Q4_K, Q5_K and Q6_K. */
 #include "kernel/avx512_columns.h"
 
-EX_INLINE void read_q8_0(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q8_0(ex_source from, size_t n_blocks, ex_sink to) {
     const __m512i sign = _mm512_set1_epi8(-128);
     for (size_t b = 0; b < n_blocks; b++) {
         size_t at = b * sizeof(ex_block_q8_0);
@@ -13,7 +13,7 @@ EX_INLINE void read_q8_0(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
     }
 }
 
-EX_INLINE void read_q4_0(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q4_0(ex_source from, size_t n_blocks, ex_sink to) {
     const __m512i nibble = _mm512_set1_epi8(15);
     for (size_t b = 0; b < n_blocks; b++) {
         size_t at = b * sizeof(ex_block_q4_0);
@@ -34,7 +34,7 @@ typedef struct q4_k_scales {
 } q4_k_scales;
 
 /* From the sixteen bytes before the quants: scale and minimum, then the twelve that ex_q4_k_scales explains. */
-EX_INLINE q4_k_scales read_q4_k_scales(ex_chunk_rows from) {
+EX_INLINE q4_k_scales read_q4_k_scales(ex_source from) {
     const __m512i six = _mm512_set1_epi8(63), four = _mm512_set1_epi8(15), two = _mm512_set1_epi8(48);
     __m512i head[4];
     q4_k_scales s;
@@ -58,7 +58,7 @@ EX_INLINE void put_q4_k_block(ex_sink to, unsigned block, const __m512i columns[
                            _mm512_mul_ps(minimums, s->minimum));
 }
 
-EX_INLINE void read_q4_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q4_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i low_nibble = _mm512_set1_epi8(15), high_nibble = _mm512_set1_epi8(-16);
     const q4_k_scales scales = read_q4_k_scales(from);
@@ -79,7 +79,7 @@ EX_INLINE __m512i q5_k_high_bit(__m512i high, unsigned block) {
     return _mm512_and_si512(block < 4 ? _mm512_slli_epi32(high, 4 - block) : _mm512_srli_epi32(high, block - 4), fifth);
 }
 
-EX_INLINE void read_q5_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q5_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i nibble = _mm512_set1_epi8(15);
     q4_k_scales scales = read_q4_k_scales(from);
@@ -105,12 +105,10 @@ typedef struct q6_k_scales {
     __m512i scales[4]; /* a signed byte for each sixteen weights */
 } q6_k_scales;
 
-EX_INLINE q6_k_scales read_q6_k_scales(ex_chunk_rows from) {
-    __m512i tail[4]; /* the last sixteen bytes of the block, which end with its scale */
+EX_INLINE q6_k_scales read_q6_k_scales(ex_source from) {
     q6_k_scales s;
     ex_load_columns_16(from, offsetof(ex_block_q6_k, scales), s.scales);
-    ex_load_columns_16(from, sizeof(ex_block_q6_k) - 16, tail);
-    s.scale = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(tail[3], 16)));
+    s.scale = ex_load_last_scale(from, offsetof(ex_block_q6_k, scale));
     return s;
 }
 
@@ -141,7 +139,7 @@ EX_INLINE void put_q6_k_block(ex_sink to, unsigned block, const __m512i nibbles[
     ex_put_block_with_two_scales(to, block, columns, q6_k_scale(s, 2 * block), q6_k_scale(s, 2 * block + 1));
 }
 
-EX_INLINE void read_q6_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q6_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const q6_k_scales scales = read_q6_k_scales(from);
     for (unsigned half = 0; half < 2; half++) {
@@ -158,8 +156,8 @@ EX_INLINE void read_q6_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
     }
 }
 
-EX_CHUNK_TYPE(q8_0, EX_CHUNK_ONE_SCALE, 128, sizeof(ex_block_q8_0), 8 * sizeof(ex_block_q8_0))
-EX_CHUNK_TYPE(q4_0, EX_CHUNK_ONE_SCALE, 8, sizeof(ex_block_q4_0), 8 * sizeof(ex_block_q4_0))
-EX_CHUNK_TYPE(q4_k, EX_CHUNK_MINIMUM, 0, 0, sizeof(ex_block_q4_k))
-EX_CHUNK_TYPE(q5_k, EX_CHUNK_MINIMUM, 0, 0, sizeof(ex_block_q5_k))
-EX_CHUNK_TYPE(q6_k, EX_CHUNK_TWO_SCALES, 32, 0, sizeof(ex_block_q6_k))
+EX_CHUNK_TYPES(q8_0, EX_CHUNK_ONE_SCALE, 128, sizeof(ex_block_q8_0), 8 * sizeof(ex_block_q8_0))
+EX_CHUNK_TYPES(q4_0, EX_CHUNK_ONE_SCALE, 8, sizeof(ex_block_q4_0), 8 * sizeof(ex_block_q4_0))
+EX_CHUNK_TYPES(q4_k, EX_CHUNK_MINIMUM, 0, 0, sizeof(ex_block_q4_k))
+EX_CHUNK_TYPES(q5_k, EX_CHUNK_MINIMUM, 0, 0, sizeof(ex_block_q5_k))
+EX_CHUNK_TYPES(q6_k, EX_CHUNK_TWO_SCALES, 32, 0, sizeof(ex_block_q6_k))

@@ -17,6 +17,7 @@ enum {
     EX_CHUNK_COLUMNS = EX_CHUNK / 4,
     EX_CHUNK_BLOCKS = EX_CHUNK / EX_QUANT_BLOCK,
     EX_CHUNK_SUMS = EX_CHUNK / EX_SUM_BLOCK,
+    EX_STREAMS = 4,          /* groups of packed rows that one token reads side by side */
     EX_CHUNK_BYTES_MAX = 272 /* of one row, in the largest type: Q8_0 */
 };
 
@@ -27,7 +28,7 @@ typedef struct ex_chunk {
     float minimums[EX_CHUNK_SUMS][EX_LANES]; /* as many as scales */
 } ex_chunk;
 
-typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the group at first + r * stride */
+typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the group at first + r * stride, or packed */
     const uint8_t *first;
     size_t stride;
 } ex_chunk_rows;
@@ -37,6 +38,7 @@ typedef struct ex_chunk_token { /* what one token brings to a chunk */
     const float *scales;
     const int32_t *zeros; /* -zero * sum of quants, for each 32 weights, or 16 if the type has two scales */
     const float *sums;    /* sum of activations, likewise, if the type has minimums */
+    const uint8_t *ahead[EX_STREAMS]; /* of packed rows: the memory to ask for, a line of each in turn */
 } ex_chunk_token;
 
 typedef enum ex_chunk_kind { /* a scale for 32 weights or two, without minimums or with as many */
@@ -55,9 +57,19 @@ typedef struct ex_chunk_type {
     void (*unpack)(ex_chunk_rows from, size_t n_blocks, ex_chunk *out);
     /* For one token: adds the products to the sums of the sixteen rows, without a chunk in between. */
     void (*add)(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]);
+    bool packed; /* rows are those of ex_pack_rows */
 } ex_chunk_type;
 
 extern const ex_chunk_type ex_chunk_q8_0, ex_chunk_q4_0, ex_chunk_q4_k, ex_chunk_q6_k;
+extern const ex_chunk_type ex_chunk_q8_0_packed, ex_chunk_q4_0_packed, ex_chunk_q4_k_packed, ex_chunk_q5_k_packed,
+    ex_chunk_q6_k_packed;
+
+/* A group of rows that lie together, from `first` (a multiple of sixteen) on, at byte `offset` of each. */
+static inline ex_chunk_rows ex_group_rows(const ex_chunk_type *type, const uint8_t *weights, size_t row_bytes,
+                                          size_t first, size_t offset) {
+    const uint8_t *group = weights + first * row_bytes;
+    return (ex_chunk_rows){group + (type->packed ? EX_LANES * offset : offset), type->packed ? 0 : row_bytes};
+}
 
 #define EX_DECLARE_CHUNK_TYPE(type, name) extern const ex_chunk_type ex_chunk_##name;
 EX_UNPACKED_TYPES(EX_DECLARE_CHUNK_TYPE)

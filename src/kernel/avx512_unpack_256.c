@@ -8,7 +8,7 @@ EX_INLINE __m512 high_half(__m512i lanes) { return low_half(_mm512_srli_epi32(la
 
 /* ---- Q2_K and Q3_K ------------------------------------------------------------------------------------------- */
 
-EX_INLINE void read_q2_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q2_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i nibble = _mm512_set1_epi8(15), two_bits = _mm512_set1_epi8(3);
     __m512i scales[4], tail[4];
@@ -41,7 +41,7 @@ typedef struct q3_k_scales {
     __m512i scales[4]; /* a byte for each sixteen weights, 32 too large */
 } q3_k_scales;
 
-EX_INLINE q3_k_scales read_q3_k_scales(ex_chunk_rows from) {
+EX_INLINE q3_k_scales read_q3_k_scales(ex_source from) {
     const __m512i nibble = _mm512_set1_epi8(15), high = _mm512_set1_epi8(0x30);
     __m512i t[4], words[3]; /* the last sixteen bytes of the block: two of quants, twelve of scales, the scale */
     ex_load_columns_16(from, sizeof(ex_block_q3_k) - 16, t);
@@ -60,7 +60,7 @@ EX_INLINE __m512 q3_k_scale(const q3_k_scales *s, unsigned i) {
     return _mm512_mul_ps(s->scale, _mm512_sub_ps(ex_byte_to_float(s->scales[i / 4], i % 4), _mm512_set1_ps(32)));
 }
 
-EX_INLINE void read_q3_k(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q3_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i two_bits = _mm512_set1_epi8(3), third_bit = _mm512_set1_epi8(4);
     const q3_k_scales scales = read_q3_k_scales(from);
@@ -93,7 +93,7 @@ EX_INLINE __m512 iq4_xs_scale(const __m512i head[2], unsigned block) {
     return _mm512_mul_ps(low_half(head[0]), _mm512_cvtepi32_ps(number));
 }
 
-EX_INLINE void read_iq4_xs(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_iq4_xs(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i nibble = _mm512_set1_epi8(15);
     const __m512i table = _mm512_add_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)ex_iq4_values)),
@@ -120,11 +120,11 @@ EX_INLINE void read_iq4_xs(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
 enum { ROWS_ZERO = 128 };
 
 /* Where the work is in finding the weights, one by one; as columns they then go the way of the others. */
-EX_INLINE void read_rows(ex_unpack *unpack, bool two_scales, ex_chunk_rows from, ex_sink to) {
+EX_INLINE void read_rows(ex_unpack *unpack, bool two_scales, ex_source from, ex_sink to) {
     const __m512i sign = _mm512_set1_epi8((char)ROWS_ZERO);
     ex_unpacked rows[EX_LANES];
     for (size_t r = 0; r < EX_LANES; r++) unpack(from.first + r * from.stride, 1, &rows[r]);
-    const ex_chunk_rows quants = {(const uint8_t *)rows, sizeof rows[0]};
+    const ex_source quants = {(const uint8_t *)rows, sizeof rows[0], false, NULL};
     __m512i scales[EX_CHUNK_SUMS];
     for (size_t i = 0; i < EX_CHUNK_SUMS; i += 4)
         ex_load_columns_16(quants, offsetof(ex_unpacked, scales) + i * sizeof(float), scales + i);
@@ -143,7 +143,7 @@ EX_CHUNK_TYPE(q3_k, EX_CHUNK_TWO_SCALES, 4, 0, sizeof(ex_block_q3_k))
 EX_CHUNK_TYPE(iq4_xs, EX_CHUNK_ONE_SCALE, IQ4_ZERO, 0, sizeof(ex_block_iq4_xs))
 
 #define ROW_BY_ROW(name, kind)                                                                                         \
-    EX_INLINE void read_##name(ex_chunk_rows from, size_t n_blocks, ex_sink to) {                                      \
+    EX_INLINE void read_##name(ex_source from, size_t n_blocks, ex_sink to) {                                      \
         (void)n_blocks;                                                                                                \
         read_rows(ex_unpack_##name, kind == EX_CHUNK_TWO_SCALES, from, to);                                            \
     }                                                                                                                  \

@@ -4,7 +4,7 @@
 enum { IQ4_ZERO = 128, MXFP4_ZERO = 12 }; /* added to the types' values, which makes them bytes without sign */
 
 /* Nibbles of sixteen bytes of each row: low ones, then high ones. */
-EX_INLINE void load_nibbles(ex_chunk_rows from, size_t offset, __m512i columns[8]) {
+EX_INLINE void load_nibbles(ex_source from, size_t offset, __m512i columns[8]) {
     const __m512i nibble = _mm512_set1_epi8(15);
     __m512i bytes[4];
     ex_load_columns_16(from, offset, bytes);
@@ -38,7 +38,7 @@ EX_INLINE __m512 low_half(__m512i lanes) { return _mm512_cvtph_ps(_mm512_cvtepi3
 EX_INLINE __m512 high_half(__m512i lanes) { return low_half(_mm512_srli_epi32(lanes, 16)); }
 EX_INLINE __m512 negate(__m512 values) { return _mm512_xor_ps(values, _mm512_set1_ps(-0.0f)); }
 
-EX_INLINE void read_q4_1(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q4_1(ex_source from, size_t n_blocks, ex_sink to) {
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t at = b * sizeof(ex_block_q4_1);
         if (b % 3 == 0) ex_prefetch_rows(from, at);
@@ -49,7 +49,7 @@ EX_INLINE void read_q4_1(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
     }
 }
 
-EX_INLINE void read_q5_0(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q5_0(ex_source from, size_t n_blocks, ex_sink to) {
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t at = b * sizeof(ex_block_q5_0);
         if (b % 3 == 0) ex_prefetch_rows(from, at);
@@ -62,7 +62,7 @@ EX_INLINE void read_q5_0(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
     }
 }
 
-EX_INLINE void read_q5_1(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_q5_1(ex_source from, size_t n_blocks, ex_sink to) {
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t at = b * sizeof(ex_block_q5_1);
         if (b % 2 == 0) ex_prefetch_rows(from, at);
@@ -74,7 +74,7 @@ EX_INLINE void read_q5_1(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
     }
 }
 
-EX_INLINE void read_iq4_nl(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_iq4_nl(ex_source from, size_t n_blocks, ex_sink to) {
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t at = b * sizeof(ex_block_iq4_nl);
         if (b % 3 == 0) ex_prefetch_rows(from, at);
@@ -93,7 +93,7 @@ EX_INLINE __m512 mxfp4_scales(__m512i lanes) {
     return _mm512_castsi512_ps(_mm512_mask_mov_epi32(normal, _mm512_cmplt_epi32_mask(exponent, two), subnormal));
 }
 
-EX_INLINE void read_mxfp4(ex_chunk_rows from, size_t n_blocks, ex_sink to) {
+EX_INLINE void read_mxfp4(ex_source from, size_t n_blocks, ex_sink to) {
     for (size_t b = 0; b < n_blocks; b++) {
         const size_t at = b * sizeof(ex_block_mxfp4);
         if (b % 3 == 0) ex_prefetch_rows(from, at);

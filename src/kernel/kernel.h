@@ -21,6 +21,7 @@
 enum {
     EX_QUANT_BLOCK = 32,  /* activations share one scale */
     EX_SUM_BLOCK = 16,    /* activations share one sum */
+    EX_PACK_ROWS = 16,    /* rows of weights that are interleaved */
     EX_KV_PAGE = 64,      /* positions in one page of the KV cache */
     EX_PEAK_STATE = 16    /* of integer_peak */
 };
@@ -65,6 +66,8 @@ typedef struct ex_kernels {
     bool (*supported)(const ex_cpu *cpu);
 
     ex_matmul *matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
+    /* The same, bit for bit, for rows that ex_pack_rows has packed; `weights` begins with a group. NULL: there is none. */
+    ex_matmul *matmul_packed[EX_TYPE_COUNT];
 
     /* One row of n values (a multiple of 32) to quants, scales and sums; scale = max|x| / 127, round half to even. */
     void (*quantize_row)(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
@@ -100,6 +103,10 @@ const ex_kernels *const *ex_kernels_all(void);
 
 /* The best table that the CPU supports, or the one named. EX_ERROR_UNSUPPORTED says what there is. */
 ex_code ex_kernels_select(const ex_kernels **out, const char *name, ex_error *error);
+
+/* Copies n_rows rows, each EX_PACK_ROWS of them interleaved into a group of as many bytes (formats_pack.c says how).
+ * Rows behind the last whole group stay as they are, and so do all rows of other types than matmul_packed may have. */
+void ex_pack_rows(uint32_t type, const void *rows, size_t row_bytes, size_t n_rows, void *out);
 
 /* ---- formats (formats.h) ------------------------------------------------------------------------------------ */
 
