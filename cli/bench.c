@@ -146,6 +146,14 @@ static int measure_decode(bench_state *bench) {
     return STATUS_OK;
 }
 
+/* After a prompt, which is the prefix that the candidates share. */
+static int measure_batch(bench_state *bench) {
+    ex_step step;
+    int status = rewind_to_start(bench);
+    if (status == STATUS_OK) status = evaluate(bench, bench->tokens, (size_t)bench->result.n_prompt, &step);
+    return status == STATUS_OK ? bench_batch(bench->session, bench->tokens, &bench->result) : status;
+}
+
 static uint64_t hash_logits(uint64_t hash, const ex_step *step) {
     const unsigned char *bytes = (const unsigned char *)step->logits;
     for (size_t i = 0; i < (size_t)step->n_vocab * sizeof *step->logits; i++) hash = (hash ^ bytes[i]) * 0x100000001B3u;
@@ -201,7 +209,7 @@ static int prepare(bench_state *bench, const cli_options *options) {
     size_t longest = HASH_PREFILL + HASH_DECODE, depth = (size_t)result->n_depth;
     if (longest < (size_t)result->n_prompt) longest = (size_t)result->n_prompt;
     if (longest < (size_t)result->n_generate) longest = (size_t)result->n_generate;
-    size_t n_context = depth + longest;
+    size_t n_context = depth + longest + BENCH_CANDIDATES;
     if (longest < depth) longest = depth;
     size_t n_decoded = (size_t)decode_passes(bench) * (size_t)result->n_generate;
     bench->tokens = malloc(longest * sizeof *bench->tokens);
@@ -231,6 +239,7 @@ static int measure(bench_state *bench) {
     if (status == STATUS_OK) status = fill_depth(bench);
     if (status == STATUS_OK) status = measure_prefill(bench);
     if (status == STATUS_OK) status = measure_decode(bench);
+    if (status == STATUS_OK) status = measure_batch(bench);
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) bench->result.peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
     if (status == STATUS_OK) status = measure_bandwidth(bench); /* after the peak: it takes memory of its own */

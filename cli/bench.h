@@ -6,6 +6,7 @@
 #include "options.h"
 
 enum { BENCH_SIZES = 2, BENCH_LARGE_VOCABULARY = 128256 }; /* the model's own vocabulary, and this one */
+enum { BENCH_CANDIDATES = 12 };                            /* sessions that are evaluated together */
 
 typedef struct bench_result {
     ex_engine_info info;
@@ -24,6 +25,8 @@ typedef struct bench_result {
     double bandwidth_share;  /* of it that decode reads */
     double sampling_peaked[BENCH_SIZES], sampling_flat[BENCH_SIZES]; /* seconds, on made logits; see bench_sampling.c */
     double sampling_seconds; /* one step, median */
+    double batch_seconds, batch_ratio; /* of BENCH_CANDIDATES tokens in as many sessions; to the slower of one token and
+                                          a prompt of as many */
     uint64_t peak_bytes;
     uint64_t logits_hash;
 } bench_result;
@@ -32,6 +35,8 @@ typedef struct bench_result {
 double bench_median(double *values, size_t n);
 /* Steps of the sampler on the model's logits and on made ones: the exit status. */
 int bench_sampling(const ex_step *step, bench_result *result);
+/* BENCH_CANDIDATES forks of `session`, a token each, in one pass: the exit status. */
+int bench_batch(ex_session *session, const int32_t *tokens, bench_result *result);
 /* bench --kernels: the exit status. */
 int bench_kernels(const cli_options *options);
 

@@ -30,6 +30,8 @@ void bench_print(const bench_result *r) {
            r->bandwidth_share);
     printf("arithmetic %.2f GOP for a token; prefill reaches %.2f of %.0f GOP/s, the peak of byte products\n",
            r->operations_per_token * 1e-9, r->prefill_share, r->integer_peak * 1e-9);
+    printf("batch      %d sessions with one token each in %.1f ms: %.2f of one token or a prompt of as many\n",
+           BENCH_CANDIDATES, 1e3 * r->batch_seconds, r->batch_ratio);
     printf("sampling   %.0f microseconds for one step over %d logits\n", 1e6 * r->sampling_seconds, r->info.n_vocab);
     for (int i = 0; i < BENCH_SIZES; i++)
         printf("           %.0f when made with a peak, %.0f when flat, over %d\n", 1e6 * r->sampling_peaked[i],
@@ -77,6 +79,11 @@ void bench_json(const bench_result *r) {
     emit_real(&json, "bytes_per_second", r->decode_rate * (double)r->bytes_per_token);
     emit_count(&json, "bytes_per_token", r->bytes_per_token);
     emit_real(&json, "bandwidth_share", r->bandwidth_share);
+    emit_object_end(&json);
+    emit_object_begin(&json, "batch");
+    emit_whole(&json, "sessions", BENCH_CANDIDATES);
+    emit_real(&json, "milliseconds", 1e3 * r->batch_seconds);
+    emit_real(&json, "ratio", r->batch_ratio);
     emit_object_end(&json);
     emit_object_begin(&json, "memory");
     emit_real(&json, "read_bytes_per_second", r->bandwidth);

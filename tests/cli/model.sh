@@ -33,7 +33,7 @@ says err "larger -c"
 expect 0 bench --json -p 16 -n 8 -r 1 -t 1
 for key in prefill.tokens_per_second prefill.peak_share prefill.peak_operations_per_second decode.tokens_per_second decode.tokens_per_second_mean \
     decode.tokens_per_second_without_statistics decode.bandwidth_share memory.read_bytes_per_second \
-    memory.peak_bytes sampling.microseconds load.seconds; do
+    memory.peak_bytes sampling.microseconds batch.ratio load.seconds; do
     "$json_lines" $key <"$work/out" | grep -q '^[0-9.e+-]*[1-9]' || fail "bench --json: $key"
 done
 hash=$("$json_lines" logits_hash <"$work/out")
