@@ -22,14 +22,16 @@ static const ex_architecture architectures[] = {
     {.name = "gemma2", .rope = EX_ROPE_HALVES, .features = PRE | POST, .gate = EX_GATE_GELU, .scales_embedding = true,
      .window_period = 2, .wide_n_layer = 46},
     {.name = "gemma3", .rope = EX_ROPE_HALVES, .features = PRE | POST | HEADS, .gate = EX_GATE_GELU,
-     .scales_embedding = true, .window_period = 6, .wide_n_layer = 62, .local_rope_base = 10000},
+     .scales_embedding = true, .window_period = 6, .wide_n_layer = 62, .plain_local_rope = true,
+     .local_rope_base = 10000},
     {.name = "phi3", .rope = EX_ROPE_HALVES, .features = PRE, .window_period = EX_WINDOW_ALL},
     {.name = "smollm3", .rope = EX_ROPE_PAIRS, .features = PRE, .unrotated_period = 4},
     {.name = "granite", .rope = EX_ROPE_PAIRS, .features = PRE},
     {.name = "granitemoe", .rope = EX_ROPE_PAIRS, .features = PRE},
-    {.name = "olmo2", .rope = EX_ROPE_HALVES, .features = POST | ALL_HEADS, .window_period = 4},
+    {.name = "olmo2", .rope = EX_ROPE_HALVES, .features = POST | ALL_HEADS, .window_period = 4,
+     .plain_local_rope = true},
     {.name = "gpt-oss", .rope = EX_ROPE_HALVES, .features = PRE | OPENAI, .gate = EX_GATE_SILU_CLAMPED,
-     .window_period = 2},
+     .window_period = 2, .exact_yarn_ramp = true},
 };
 
 enum { N_ARCHITECTURES = sizeof architectures / sizeof *architectures };

@@ -49,7 +49,9 @@ typedef struct ex_architecture {
     int32_t unrotated_period; /* each so-many-th layer has no RoPE; 0: all have */
     bool scales_embedding;    /* by sqrt(n_embd), unless the file says otherwise */
     int32_t wide_n_layer;     /* the size whose scores are scaled by sqrt(n_embd / n_head) instead of sqrt(head_dim) */
-    float local_rope_base;    /* of layers with a sliding window; 0: as all others */
+    bool plain_local_rope;    /* layers with a sliding window take no RoPE scaling */
+    float local_rope_base;    /* and have this base, unless the file says otherwise; 0: that of all others */
+    bool exact_yarn_ramp;     /* between real numbers, not whole pairs ("truncate": false) */
 } ex_architecture;
 
 /* The row of a file's architecture. EX_ERROR_UNSUPPORTED names it and those that there are. */

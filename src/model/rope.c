@@ -13,8 +13,11 @@ static float pair_of(const ex_shape *shape, float rotations) {
 }
 
 static yarn_ramp ramp_of(const ex_shape *shape) {
-    float low = floorf(pair_of(shape, shape->yarn_beta_fast));
-    float high = ceilf(pair_of(shape, shape->yarn_beta_slow));
+    float low = pair_of(shape, shape->yarn_beta_fast), high = pair_of(shape, shape->yarn_beta_slow);
+    if (!shape->exact_yarn_ramp) {
+        low = floorf(low);
+        high = ceilf(high);
+    }
     return (yarn_ramp){fmaxf(0, low), fminf((float)shape->n_rot - 1, high)};
 }
 

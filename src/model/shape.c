@@ -82,7 +82,7 @@ static const struct { const char *name; ex_rope_scaling scaling; } rope_scalings
 
 enum { N_ROPE_SCALINGS = sizeof rope_scalings / sizeof *rope_scalings };
 
-static void read_rope_scaling(key_reader *reader, ex_shape *shape) {
+static void read_rope_scaling(key_reader *reader, const ex_architecture *architecture, ex_shape *shape) {
     char full[160];
     const ex_key *key = find(reader, "rope.scaling.type", full);
     ex_string type = {"linear", 6};
@@ -106,14 +106,16 @@ static void read_rope_scaling(key_reader *reader, ex_shape *shape) {
     shape->yarn_extrapolation = read_optional(reader, "rope.scaling.yarn_ext_factor", 1);
     shape->yarn_beta_fast = read_optional(reader, "rope.scaling.yarn_beta_fast", 32);
     shape->yarn_beta_slow = read_optional(reader, "rope.scaling.yarn_beta_slow", 1);
+    shape->exact_yarn_ramp = architecture->exact_yarn_ramp;
 }
 
 static void read_rope(key_reader *reader, const ex_architecture *architecture, ex_shape *shape) {
     shape->n_rot = read_integer(reader, "rope.dimension_count", shape->head_dim, 2, shape->head_dim);
     shape->rope_base = read_positive(reader, "rope.freq_base", 10000);
-    if (architecture->local_rope_base > 0 && shape->window > 0)
-        shape->local_rope_base = read_positive(reader, "rope.freq_base_swa", (double)architecture->local_rope_base);
-    read_rope_scaling(reader, shape);
+    float local_base = architecture->local_rope_base > 0 ? architecture->local_rope_base : shape->rope_base;
+    if (architecture->plain_local_rope && shape->window > 0)
+        shape->local_rope_base = read_positive(reader, "rope.freq_base_swa", (double)local_base);
+    read_rope_scaling(reader, architecture, shape);
 }
 
 static void set_local(ex_shape *shape, int32_t layer) { shape->local_layers[layer / 64] |= UINT64_C(1) << layer % 64; }
@@ -126,13 +128,13 @@ static void read_window(key_reader *reader, const ex_architecture *architecture,
     shape->window = window;
     const ex_key *key = find(reader, "attention.sliding_window_pattern", full);
     int64_t value = architecture->window_period;
-    bool each = key && key->count == (uint64_t)shape->n_layer && shape->n_layer > 1;
+    bool each = key && key->type == EX_VALUE_ARRAY && key->count == (uint64_t)shape->n_layer;
     for (int32_t layer = 0; each && layer < shape->n_layer; layer++) {
         if (!ex_key_integer(key, (uint64_t)layer, &value)) fail(reader, key, full, "is no flag for each layer");
         if (value != 0) set_local(shape, layer);
     }
     if (each) return;
-    if (key && (key->count != 1 || !ex_key_integer(key, 0, &value) || value < 1 || value > EX_WINDOW_ALL))
+    if (key && (key->type == EX_VALUE_ARRAY || !ex_key_integer(key, 0, &value) || value < 1 || value > EX_WINDOW_ALL))
         fail(reader, key, full, "is neither a period nor a flag for each layer");
     for (int32_t layer = 0; layer < shape->n_layer; layer++)
         if (value > 0 && (layer + 1) % value != 0) set_local(shape, layer);

@@ -26,11 +26,12 @@ typedef struct ex_shape {
 
     int32_t n_rot;           /* leading dimensions of a head that RoPE rotates */
     ex_rope_scaling rope_scaling;
-    float rope_base, local_rope_base; /* the second where local layers have their own, else 0 */
+    float rope_base, local_rope_base; /* the second where local layers have their own RoPE, unscaled; else 0 */
     float rope_scale;        /* 1 / factor */
     float rope_magnitude;    /* of the rotated vectors */
     int32_t n_context_original;
     float yarn_extrapolation, yarn_beta_fast, yarn_beta_slow;
+    bool exact_yarn_ramp;
 } ex_shape;
 
 ex_code ex_shape_read(ex_shape *shape, const ex_architecture *architecture, const ex_file *file, ex_error *error);
