@@ -2,7 +2,7 @@
  *
  * Two groups of sixteen rows meet up to six tokens in one tile, whose sums stay in registers through 1,024 columns: six
  * because vpdpbusd needs some twelve independent sums, and twelve sums beside their integer parts are what 32 registers
- * hold. Activations are first copied in the order in which tiles read them, because six rows are too many pointers.
+ * hold. What tokens bring besides quants is first gathered tile by tile: more than six pointers do not fit registers.
  * What a tile does for one element is what avx512_matmul_quant.c does for one token. */
 #include "kernel/avx512_matmul.h"
 
@@ -14,12 +14,12 @@ enum {
     DEPTH = DEPTH_CHUNKS * EX_CHUNK,
     TOKENS_MAX = 256,    /* that share one unpacking */
     TILES_MAX = (TOKENS_MAX + TILE_TOKENS - 1) / TILE_TOKENS, /* that are packed at a time */
+    PREFETCH_TOKENS = 6, /* ahead */
     CONTIGUOUS_FROM = 16 /* tokens, from which stores cost more than reading in sixteen streams saves */
 };
 
-typedef struct tile_tokens { /* what a tile's tokens bring to its columns */
-    _Alignas(64) int8_t quants[DEPTH_BLOCKS][TILE_TOKENS][EX_QUANT_BLOCK];
-    float scales[TILE_TOKENS][DEPTH_BLOCKS];
+typedef struct tile_tokens { /* what a tile's tokens bring to its columns besides their quants */
+    _Alignas(64) float scales[TILE_TOKENS][DEPTH_BLOCKS];
     ex_token_terms terms[TILE_TOKENS][DEPTH_CHUNKS];
 } tile_tokens;
 
@@ -27,6 +27,8 @@ typedef float lane_sums[EX_LANES];
 
 typedef struct tile {
     const ex_chunk *weights[GROUPS]; /* [DEPTH_CHUNKS] */
+    const int8_t *quants; /* of its first token */
+    size_t n_in;
     const tile_tokens *tokens;
     size_t n_blocks;
     lane_sums *sums[GROUPS]; /* [tokens of the tile] */
@@ -44,16 +46,28 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /* The first token of tile i: tiles differ by one token at most. */
 static size_t tile_start(const run *r, size_t i) { return i * r->n_tokens / r->n_tiles; }
 
+/* Rows of activations lie apart, so what is not asked for ahead is waited for. */
+static void prefetch_terms(const ex_activations *x, size_t token, size_t column) {
+    const uintptr_t at = token * x->n_in + column;
+    const uintptr_t scales = (uintptr_t)x->scales + at / EX_QUANT_BLOCK * sizeof *x->scales;
+    const uintptr_t sums = (uintptr_t)x->sums + at / EX_SUM_BLOCK * sizeof *x->sums;
+    for (size_t i = 0; i < DEPTH_BLOCKS * sizeof *x->scales; i += 64) {
+        _mm_prefetch((const void *)(scales + i), _MM_HINT_T0);
+        _mm_prefetch((const void *)(sums + i), _MM_HINT_T0);
+    }
+}
+
 static void pack_token(const ex_quant_product *p, size_t token, size_t column, size_t t, tile_tokens *out) {
     const ex_activations *x = p->x;
     const size_t start = token * x->n_in + column, n_blocks = least((x->n_in - column) / EX_QUANT_BLOCK, DEPTH_BLOCKS);
-    const float *scales = x->scales + start / EX_QUANT_BLOCK;
-    for (size_t b = 0; b < n_blocks; b++)
-        memcpy(out->quants[b][t], x->quants + start + b * EX_QUANT_BLOCK, EX_QUANT_BLOCK);
-    memcpy(out->scales[t], scales, n_blocks * sizeof *scales);
-    for (size_t b = 0; b < n_blocks; b += EX_CHUNK_BLOCKS)
-        ex_prepare_terms(p->type, x->sums + start / EX_SUM_BLOCK + 2 * b, scales + b,
-                         least(n_blocks - b, EX_CHUNK_BLOCKS), &out->terms[t][b / EX_CHUNK_BLOCKS]);
+    prefetch_terms(x, token + PREFETCH_TOKENS, column);
+    for (size_t b = 0; b < n_blocks; b += EX_CHUNK_BLOCKS) {
+        const float *scales = x->scales + start / EX_QUANT_BLOCK + b;
+        const size_t n = least(n_blocks - b, EX_CHUNK_BLOCKS);
+        _mm256_store_ps(out->scales[t] + b, _mm256_maskz_loadu_ps((__mmask8)ex_first_lanes(n), scales));
+        ex_prepare_terms(p->type, x->sums + start / EX_SUM_BLOCK + 2 * b, scales, n,
+                         &out->terms[t][b / EX_CHUNK_BLOCKS]);
+    }
 }
 
 /* Columns from `column` on, tile by tile. */
@@ -72,7 +86,7 @@ EX_INLINE bool has_minimums(ex_chunk_kind kind) {
 /* Products of n columns from `column` of chunk c on, on top of the tokens' terms number `term`. */
 EX_INLINE void dot_columns(const tile *at, ex_chunk_kind kind, size_t n_tokens, size_t c, size_t column, size_t n,
                            size_t term, __m512i dots[GROUPS][TILE_TOKENS]) {
-    const int8_t(*tokens)[EX_QUANT_BLOCK] = at->tokens->quants[c * EX_CHUNK_BLOCKS + column / 8];
+    const int8_t *tokens = at->quants + c * EX_CHUNK + 4 * column;
 #pragma GCC unroll 6
     for (size_t t = 0; t < n_tokens; t++)
 #pragma GCC unroll 2
@@ -87,7 +101,7 @@ EX_INLINE void dot_columns(const tile *at, ex_chunk_kind kind, size_t n_tokens, 
 #pragma GCC unroll 6
         for (size_t t = 0; t < n_tokens; t++) {
             int32_t four;
-            memcpy(&four, tokens[t] + 4 * (column % 8 + k), sizeof four);
+            memcpy(&four, tokens + t * at->n_in + 4 * k, sizeof four);
 #pragma GCC unroll 2
             for (size_t g = 0; g < GROUPS; g++)
                 dots[g][t] = _mm512_dpbusd_epi32(dots[g][t], quants[g], _mm512_set1_epi32(four));
@@ -197,7 +211,9 @@ static void multiply_groups(const run *r, const ex_slab *s, size_t g, size_t col
         }
     for (size_t i = 0; i < r->n_tiles; i++) {
         const size_t first = tile_start(r, i);
-        const tile at = {{weights[0], weights[both]}, tokens + i, n_blocks, {sums[g] + first, sums[g + 1] + first}};
+        const int8_t *quants = p->x->quants + (r->first + first) * p->x->n_in + column;
+        const tile at = {{weights[0], weights[both]}, quants,   p->x->n_in,
+                         tokens + i,                  n_blocks, {sums[g] + first, sums[g + 1] + first}};
         multiply[p->type->kind][tile_start(r, i + 1) - first](&at);
     }
 }
