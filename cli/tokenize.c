@@ -112,6 +112,7 @@ int command_tokenize(const cli_options *options) {
     tokenize_state state = {.tokenizer = tokenizer};
     if (option_flag(options, OPTION_PARSE_SPECIAL)) state.flags |= EX_TOKENIZE_SPECIAL;
     if (option_flag(options, OPTION_ADD_BEGINNING)) state.flags |= EX_TOKENIZE_ADD_BEGINNING;
+    if (option_flag(options, OPTION_ADD_END)) state.flags |= EX_TOKENIZE_ADD_END;
     int status = code == EX_OK ? answer_lines(answer, &state) : report(&error);
     free(state.tokens);
     ex_tokenizer_close(tokenizer);

@@ -97,13 +97,18 @@ static uint32_t wanted_type(const job *j, const ex_tensor *tensor) {
     return is_converted(tensor) ? ex_recipe_wanted(j->recipe, tensor->name, j->n_layer) : tensor->type;
 }
 
+/* Offsets in messages are those of the part that the tensor lies in. */
+static const char *part_path(const job *j, const ex_tensor *tensor) {
+    return ex_file_part_path(j->input, tensor->part);
+}
+
 /* A quantised matrix of a type that cannot be decoded would silently stay as it is. */
 static ex_code check_source_type(const job *j, const ex_tensor *tensor) {
     const ex_type_shape *shape = ex_type_find(tensor->type);
     if (shape->block_elements == 1 || ex_format_find(tensor->type)) return EX_OK;
     return ex_fail(j->error, EX_ERROR_UNSUPPORTED, tensor->offset,
-                   "%s: tensor '%.*s' has type %s, which this build cannot convert", j->path, (int)tensor->name.length,
-                   tensor->name.data, shape->name);
+                   "%s: tensor '%.*s' has type %s, which this build cannot convert", part_path(j, tensor),
+                   (int)tensor->name.length, tensor->name.data, shape->name);
 }
 
 /* ---- conversion ---- */
@@ -207,7 +212,7 @@ static ex_code report_bad_weight(const job *j, const conversion *c) {
     if (isfinite(worst->bad_value)) snprintf(reason, sizeof reason, "is too large for %s", ex_type_name(c->type));
     return ex_fail(j->error, EX_ERROR_NUMBER, tensor->offset,
                    "%s: tensor '%.*s': weight %" PRIu64 " (row %" PRIu64 ", column %" PRIu64 ") is %g, which %s",
-                   j->path, (int)tensor->name.length, tensor->name.data, worst->bad, row, column,
+                   part_path(j, tensor), (int)tensor->name.length, tensor->name.data, worst->bad, row, column,
                    (double)worst->bad_value, reason);
 }
 

@@ -255,7 +255,7 @@ static ex_code run_words(bpe_run *run, ex_string text, ex_error *error) {
     const ex_bpe *bpe = run->bpe;
     run->text = text.data;
     if (bpe->pretokeniser) return ex_pretokenise(bpe->pretokeniser, text.data, text.length, run_word, run, error);
-    return ex_pattern_split(bpe->pattern, text.data, text.length, run->offset, run_word, run, error);
+    return ex_pattern_split(bpe->pattern, text.data, text.length, run->offset, run_word, run, NULL, error);
 }
 
 /* U+2581 in the text counts as a space where the vocabulary writes it so. */

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,7 @@ void ex_pattern_close(ex_pattern *pattern) {
 typedef struct splitting {
     const ex_pattern *pattern;
     const char *text;
+    size_t length;
     uint64_t offset;
     pcre2_match_context *limits;
     pcre2_match_data *data;
@@ -193,11 +195,21 @@ static int count_work(pcre2_callout_block *block, void *context) {
     return s->work > s->most_work ? PCRE2_ERROR_CALLOUT : 0;
 }
 
+static ex_code refuse_match(const splitting *s, size_t number, int result, uint64_t position) {
+    char what[80];
+    if (result == PCRE2_ERROR_CALLOUT) snprintf(what, sizeof what, "takes more than %" PRIu64 " steps", s->most_work);
+    else if (result == PCRE2_ERROR_HEAPLIMIT) snprintf(what, sizeof what, "needs more than %d KiB", MAX_MEMORY);
+    else snprintf(what, sizeof what, "cannot be matched (PCRE2 error %d)", result);
+    return ex_fail(s->error, EX_ERROR_UNSUPPORTED, position,
+                   "expression %zu of the pre-tokeniser %s for a text of %zu bytes, at its byte %" PRIu64, number, what,
+                   s->length, position);
+}
+
 /* Tries at `at` and nowhere else. */
-static ex_code match_at(splitting *s, const pcre2_code *code, piece p, size_t at, bool *found, size_t *end) {
+static ex_code match_at(splitting *s, size_t number, piece p, size_t at, bool *found, size_t *end) {
     s->last_place = at;
-    int result = pcre2_match(code, (PCRE2_SPTR)p.first, p.length, at, PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK, s->data,
-                             s->limits);
+    int result = pcre2_match(s->pattern->codes[number], (PCRE2_SPTR)p.first, p.length, at,
+                             PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK, s->data, s->limits);
     *found = false;
     if (result == PCRE2_ERROR_NOMATCH) return EX_OK;
     const PCRE2_SIZE *places = pcre2_get_ovector_pointer(s->data);
@@ -206,10 +218,7 @@ static ex_code match_at(splitting *s, const pcre2_code *code, piece p, size_t at
         *end = places[1];
         return EX_OK;
     }
-    uint64_t position = s->offset + (uint64_t)(p.first - s->text) + at;
-    return ex_fail(s->error, EX_ERROR_UNSUPPORTED, position,
-                   "an expression of the pre-tokeniser takes too much time or memory at byte %" PRIu64 " of the text",
-                   position);
+    return refuse_match(s, number + 1, result, s->offset + (uint64_t)(p.first - s->text) + at);
 }
 
 static size_t next_character(piece p, size_t at) {
@@ -227,7 +236,7 @@ static ex_code split(splitting *s, size_t depth, piece p) {
     for (size_t at = 0; at < p.length;) {
         bool found;
         size_t end = at;
-        ex_code code = match_at(s, s->pattern->codes[depth], p, at, &found, &end);
+        ex_code code = match_at(s, depth, p, at, &found, &end);
         if (code == EX_OK && found) {
             code = split(s, depth + 1, (piece){p.first + gap, at - gap});
             if (code == EX_OK) code = split(s, depth + 1, (piece){p.first + at, end - at});
@@ -240,9 +249,9 @@ static ex_code split(splitting *s, size_t depth, piece p) {
 }
 
 ex_code ex_pattern_split(const ex_pattern *pattern, const char *text, size_t length, uint64_t offset, ex_word_sink sink,
-                         void *context, ex_error *error) {
-    splitting s = {.pattern = pattern, .text = text, .offset = offset, .sink = sink, .context = context,
-                   .error = error, .most_work = WORK_PER_BYTE * (uint64_t)length + WORK_AT_LEAST};
+                         void *context, uint64_t *work, ex_error *error) {
+    splitting s = {.pattern = pattern, .text = text, .length = length, .offset = offset, .sink = sink,
+                   .context = context, .error = error, .most_work = WORK_PER_BYTE * (uint64_t)length + WORK_AT_LEAST};
     s.limits = pcre2_match_context_create(NULL);
     s.data = pcre2_match_data_create(1, NULL);
     ex_code code = s.limits && s.data ? EX_OK : ex_fail_memory(error, "the tokenizer");
@@ -254,5 +263,6 @@ ex_code ex_pattern_split(const ex_pattern *pattern, const char *text, size_t len
     }
     pcre2_match_data_free(s.data);
     pcre2_match_context_free(s.limits);
+    if (work) *work = s.work;
     return code;
 }

@@ -22,8 +22,9 @@ ex_code ex_pattern_add(ex_pattern *pattern, ex_string expression, uint64_t posit
 /* The same for a text that stands for itself. */
 ex_code ex_pattern_add_literal(ex_pattern *pattern, ex_string literal, uint64_t position, ex_error *error);
 
-/* `text` is valid UTF-8 and begins at `offset` of the caller's text, for errors. */
+/* `text` is valid UTF-8 and begins at `offset` of the caller's text, for errors. `work` (may be NULL) becomes the steps
+ * that it took: items of expressions that were tried, and bytes that lay between them. */
 ex_code ex_pattern_split(const ex_pattern *pattern, const char *text, size_t length, uint64_t offset, ex_word_sink sink,
-                         void *context, ex_error *error);
+                         void *context, uint64_t *work, ex_error *error);
 
 #endif

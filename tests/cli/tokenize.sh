@@ -19,6 +19,12 @@ one() { echo "$1" | "$program" tokenize $2 | "$json_lines" ids; }
 [ "$(one '{"text":"<|user|>"}' --parse-special)" = "[3]" ] || fail "--parse-special"
 [ "$(one '{"text":"<|user|>"}')" != "[3]" ] || fail "a control token came from plain text"
 [ "$(one '{"text":""}' --add-bos)" = "[0]" ] || fail "--add-bos"
+[ "$(one '{"text":""}' --add-eos)" = "[]" ] || fail "--add-eos where the file does not ask for it"
+sed 's/tokenizer.ggml.add_bos_token/tokenizer.ggml.add_eos_token/' "$model" >"$work/ends.gguf"
+expect 0 info --json "$work/ends.gguf"
+end=$("$json_lines" tokenizer.special_tokens.eos.token <"$work/out")
+[ "$(one '{"text":""}' "--add-eos -m $work/ends.gguf")" = "[$end]" ] || fail "--add-eos where the file asks for it"
+[ "$(one '{"text":""}' "-m $work/ends.gguf")" = "[]" ] || fail "an end that nobody asked for"
 
 status=0
 printf '%s\n' 'x' '{"text":3}' '{"ids":[-1]}' '{"text":"still answered"}' | "$program" tokenize >"$work/out" || status=$?
