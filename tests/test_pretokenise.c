@@ -429,8 +429,8 @@ static void test_scanners_take_linear_time(void **state) {
 }
 
 /* Expressions that look over the rest of a run again for every piece of it, so that only the scanners of these are
- * linear: for the digits that follow (tiny_aya, superbpe, afmoe: (?=(\d{3})*…)), for a line break behind spaces that are
- * then taken 512 at a time (jais-2: \s*[\r\n]+), for the end behind spaces (deepseek-llm: \s+$). */
+ * linear: for the digits that follow (tiny_aya, superbpe, afmoe: (?=(\d{3})*…)), for a line break behind spaces that
+ * are then taken 512 at a time (jais-2: \s*[\r\n]+), for the end behind spaces (deepseek-llm: \s+$). */
 static bool looks_back(const char *name) {
     static const char *const names[] = {"jais-2", "tiny_aya", "superbpe", "afmoe", "deepseek-llm"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -464,8 +464,8 @@ static void check_steps(const char *name, const ex_pattern *pattern, const char 
     }
 }
 
-/* Counted, not timed: eight times the text takes some eight times the steps; what is quadratic takes 64. In short texts
- * PCRE2 may see at once that a character that must come does not: few steps say nothing. */
+/* Counted, not timed: eight times the text takes some eight times the steps; what is quadratic takes 64. In short
+ * texts PCRE2 may see at once that a character that must come does not: few steps say nothing. */
 static void test_expressions_take_linear_steps(void **state) {
     (void)state;
     static char text[256 * 1024];

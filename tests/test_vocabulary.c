@@ -264,6 +264,11 @@ static void test_white_space_beside_special_tokens(void **state) {
     expect_tokens(tokenizer, "<s> a<|endoftext|>\n", EX_TOKENIZE_SPECIAL, IDS(1, 3, 4, 6, 7));
     expect_tokens(tokenizer, "</s> a", 0, IDS(0, 0, 0, 0, 3, 4)); /* a user's: unknown characters */
     ex_tokenizer_close(tokenizer);
+    const recipe phi4_mini = {{"s model;gpt2", "s /general.architecture;phi3", "S tokens;a;" G ";<|user|>",
+                               "i token_type;1;1;4", "S merges;z z"}};
+    tokenizer = open_good(&phi4_mini);
+    expect_tokens(tokenizer, "a <|user|> a", 0, IDS(0, 1, 2, 1, 0));
+    ex_tokenizer_close(tokenizer);
     const recipe jina = {{"s model;gpt2", "s pre;jina-v2-de", "S tokens;a;" G ";<mask>", "i token_type;1;1;4",
                           "S merges;z z"}};
     tokenizer = open_good(&jina);

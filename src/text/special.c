@@ -71,6 +71,7 @@ enum { LEFT = 1, RIGHT = 2 };
 
 typedef struct strip_rule {
     const char *key, *value;  /* a file whose key has this value */
+    const char *model;        /* … and whose tokenizer is of this model */
     uint32_t sides;
     const char *const *texts; /* of these tokens, or of all special ones but these; ends at NULL */
     bool except;
@@ -80,10 +81,10 @@ static const char *const mask[] = {"<mask>", NULL};
 static const char *const phi3_plain[] = {"<unk>", "<s>", "<|endoftext|>", NULL};
 
 static const strip_rule strip_rules[] = {
-    {"general.architecture", "phi3", RIGHT, phi3_plain, true},
-    {"tokenizer.ggml.pre", "jina-v2-de", LEFT, mask, false},
-    {"tokenizer.ggml.pre", "jina-v2-es", LEFT, mask, false},
-    {"tokenizer.ggml.pre", "jina-v2-code", LEFT, mask, false},
+    {"general.architecture", "phi3", "llama", RIGHT, phi3_plain, true}, /* Phi-4-mini has another tokenizer */
+    {"tokenizer.ggml.pre", "jina-v2-de", "gpt2", LEFT, mask, false},
+    {"tokenizer.ggml.pre", "jina-v2-es", "gpt2", LEFT, mask, false},
+    {"tokenizer.ggml.pre", "jina-v2-code", "gpt2", LEFT, mask, false},
 };
 
 static bool is_kind_special(const ex_token *token) {
@@ -106,13 +107,15 @@ static void apply_strip_rule(ex_vocabulary *vocabulary, const strip_rule *rule) 
 }
 
 ex_code ex_special_mark_strips(ex_vocabulary *vocabulary, const ex_file *file, ex_error *error) {
-    for (size_t i = 0; i < sizeof strip_rules / sizeof *strip_rules; i++) {
+    ex_string model = {"", 0};
+    ex_code code = ex_keys_text(file, "tokenizer.ggml.model", &model, error);
+    for (size_t i = 0; code == EX_OK && i < sizeof strip_rules / sizeof *strip_rules; i++) {
         ex_string value = {"", 0};
-        ex_code code = ex_keys_text(file, strip_rules[i].key, &value, error);
-        if (code != EX_OK) return code;
-        if (ex_string_is(value, strip_rules[i].value)) apply_strip_rule(vocabulary, &strip_rules[i]);
+        code = ex_keys_text(file, strip_rules[i].key, &value, error);
+        if (code == EX_OK && ex_string_is(value, strip_rules[i].value) && ex_string_is(model, strip_rules[i].model))
+            apply_strip_rule(vocabulary, &strip_rules[i]);
     }
-    return EX_OK;
+    return code;
 }
 
 /* ---- search ---- */
