@@ -43,6 +43,7 @@ static const architecture_case cases[] = {
     {"llama, window of one", .model = {"llama", PRE, .keys = {{"attention.sliding_window", 'u', 1, NULL}}}},
     {"mixtral",
      .model = {"llama", PRE | UNTIED | TINY_EQUAL_ROUTES, .n_expert = 8, .n_used = 2, .type = EX_TYPE_F16}},
+    {"llama, one expert", .model = {"llama", PRE, .n_expert = 1, .n_used = 1}},
     {"llama, all experts", .model = {"llama", PRE, .n_expert = 3, .n_used = 3}},
     {"llama, linear",
      .model = {"llama", PRE,

@@ -1,6 +1,7 @@
 /* test_model_file.c - a good model file with one thing bent: each must be refused, in words that name it. */
 #include "support.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/text.h"
 #include "file/gguf.h"
 #include "model/model.h"
+#include "tiny_model.h"
 
 typedef struct bend {
     const char *what;
@@ -134,6 +136,158 @@ static void test_bent_files(void **state) {
     rmdir(folder);
 }
 
+/* ---- keys and tensors that only some architectures have ---------------------------------------------------------- */
+
+enum {
+    PRE = TINY_PRE_NORM,
+    GEMMA3 = TINY_PRE_NORM | TINY_POST_NORM | TINY_HEAD_NORM,
+    OPENAI = TINY_PRE_NORM | TINY_OPENAI_NORM | TINY_SINKS | TINY_UNTIED
+};
+
+typedef struct odd_model {
+    const char *what;
+    tiny_model model;
+    ex_code code;
+    const char *words;
+} odd_model;
+
+static const odd_model odd_models[] = {
+    {"more experts used than there are", {"llama", PRE, .n_expert = 4, .n_used = 5}, EX_ERROR_FORMAT,
+     "expert_used_count' is 5, outside 1 to 4"},
+    {"no expert used", {"llama", PRE, .n_expert = 4, .n_used = 0}, EX_ERROR_FORMAT, "expert_used_count' is 0"},
+    {"experts that no key announces",
+     {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_count", 'u', 0, NULL}}}, EX_ERROR_FORMAT,
+     "ffn_up.weight' is missing"},
+    {"another number of experts", {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_count", 'u', 5, NULL}}},
+     EX_ERROR_FORMAT, "ffn_gate_inp.weight' has shape"},
+    {"too many experts", {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_count", 'u', 1025, NULL}}},
+     EX_ERROR_FORMAT, "expert_count' is 1025"},
+    {"no router",
+     {"llama", PRE, .n_expert = 4, .n_used = 2, .bent = "blk.1.ffn_gate_inp.weight", .bend = TINY_WITHOUT},
+     EX_ERROR_FORMAT, "blk.1.ffn_gate_inp.weight' is missing"},
+    {"a router that is too wide",
+     {"llama", PRE, .n_expert = 4, .n_used = 2, .bent = "blk.0.ffn_gate_inp.weight", .bend = TINY_WIDER},
+     EX_ERROR_FORMAT, "ffn_gate_inp.weight' has shape"},
+    {"sigmoid routing", {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_gating_func", 'u', 2, NULL}}},
+     EX_ERROR_FORMAT, "expert_gating_func' asks for a kind of routing"},
+    {"routing of an unknown kind",
+     {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_gating_func", 'u', 77, NULL}}}, EX_ERROR_FORMAT,
+     "expert_gating_func"},
+    {"experts scaled by NaN",
+     {"llama", PRE, .n_expert = 4, .n_used = 2, .keys = {{"expert_weights_scale", 'f', NAN, NULL}}}, EX_ERROR_FORMAT,
+     "expert_weights_scale' is not a finite number above 0"},
+    {"biases of experts where one is too long",
+     {"gpt-oss", OPENAI | TINY_EXPERT_BIAS, .n_expert = 4, .n_used = 2, .bent = "blk.2.ffn_up_exps.bias",
+      .bend = TINY_WIDER}, EX_ERROR_FORMAT, "blk.2.ffn_up_exps.bias' has shape"},
+    {"window flags for fewer layers",
+     {"gemma3", GEMMA3, .n_layer = 4, .keys = {{"attention.sliding_window", 'u', 8, NULL},
+                                               {"attention.sliding_window_pattern", 'b', 0, "101"}}},
+     EX_ERROR_FORMAT, "neither a period nor a flag for each layer"},
+    {"one window flag",
+     {"gemma3", GEMMA3, .n_layer = 4, .keys = {{"attention.sliding_window", 'u', 8, NULL},
+                                               {"attention.sliding_window_pattern", 'b', 0, "1"}}},
+     EX_ERROR_FORMAT, "neither a period nor a flag for each layer"},
+    {"no window flags at all",
+     {"gemma3", GEMMA3, .keys = {{"attention.sliding_window", 'u', 8, NULL},
+                                 {"attention.sliding_window_pattern", 'b', 0, ""}}},
+     EX_ERROR_FORMAT, "neither a period nor a flag for each layer"},
+    {"window pattern that is a text",
+     {"gemma3", GEMMA3, .keys = {{"attention.sliding_window", 'u', 8, NULL},
+                                 {"attention.sliding_window_pattern", 's', 0, "all"}}},
+     EX_ERROR_FORMAT, "neither a period nor a flag for each layer"},
+    {"a huge window", {"gemma3", GEMMA3, .keys = {{"attention.sliding_window", 'u', 4294967295.0, NULL}}},
+     EX_ERROR_FORMAT, "attention.sliding_window' is 4294967295"},
+    {"negative scores", {"granite", PRE, .keys = {{"attention.scale", 'f', -1, NULL}}}, EX_ERROR_FORMAT,
+     "attention.scale' is not a finite number above 0"},
+    {"scores scaled by NaN", {"granite", PRE, .keys = {{"attention.scale", 'f', NAN, NULL}}}, EX_ERROR_FORMAT,
+     "attention.scale"},
+    {"logits scaled by infinity", {"granite", PRE, .keys = {{"logit_scale", 'f', INFINITY, NULL}}}, EX_ERROR_FORMAT,
+     "logit_scale"},
+    {"residual scale that is a text", {"granite", PRE, .keys = {{"residual_scale", 's', 0, "1"}}}, EX_ERROR_FORMAT,
+     "residual_scale' is no number"},
+    {"negative embedding scale", {"granite", PRE, .keys = {{"embedding_scale", 'f', -3, NULL}}}, EX_ERROR_FORMAT,
+     "embedding_scale"},
+    {"negative soft cap", {"gemma2", PRE | TINY_POST_NORM, .keys = {{"attn_logit_softcapping", 'f', -50, NULL}}},
+     EX_ERROR_FORMAT, "attn_logit_softcapping"},
+    {"soft cap of NaN", {"gemma2", PRE | TINY_POST_NORM, .keys = {{"final_logit_softcapping", 'f', NAN, NULL}}},
+     EX_ERROR_FORMAT, "final_logit_softcapping"},
+    {"longrope without factors", {"phi3", PRE, .keys = {{"rope.scaling.type", 's', 0, "longrope"}}}, EX_ERROR_FORMAT,
+     "needs the tensors rope_factors_short.weight"},
+    {"longrope without one of them",
+     {"phi3", PRE | TINY_ROPE_FACTORS, .keys = {{"rope.scaling.type", 's', 0, "longrope"}},
+      .bent = "rope_factors_long.weight", .bend = TINY_WITHOUT}, EX_ERROR_FORMAT, "rope_factors_long.weight"},
+    {"too many factors",
+     {"phi3", PRE | TINY_ROPE_FACTORS, .keys = {{"rope.scaling.type", 's', 0, "longrope"}},
+      .bent = "rope_factors_short.weight", .bend = TINY_WIDER}, EX_ERROR_FORMAT,
+     "rope_factors_short.weight' has shape [32"},
+    {"negative yarn factor",
+     {"llama", PRE, .keys = {{"rope.scaling.type", 's', 0, "yarn"}, {"rope.scaling.factor", 'f', -4, NULL}}},
+     EX_ERROR_FORMAT, "rope.scaling.factor"},
+    {"yarn factor 0, which says none",
+     {"llama", PRE, .keys = {{"rope.scaling.type", 's', 0, "yarn"}, {"rope.scaling.factor", 'f', 0, NULL}}}, EX_OK,
+     NULL},
+    {"yarn from no context",
+     {"llama", PRE, .keys = {{"rope.scaling.type", 's', 0, "yarn"},
+                             {"rope.scaling.original_context_length", 'u', 0, NULL}}},
+     EX_ERROR_FORMAT, "original_context_length' is 0"},
+    {"yarn whose ramp has no place",
+     {"llama", PRE, .keys = {{"rope.scaling.type", 's', 0, "yarn"}, {"rope.freq_base", 'f', 1, NULL},
+                             {"rope.scaling.factor", 'f', 4, NULL}}}, EX_OK, NULL},
+    {"too many sinks",
+     {"gpt-oss", OPENAI, .n_expert = 4, .n_used = 2, .bent = "blk.1.attn_sinks.weight", .bend = TINY_WIDER},
+     EX_ERROR_FORMAT, "blk.1.attn_sinks.weight' has shape"},
+    {"no sinks",
+     {"gpt-oss", OPENAI, .n_expert = 4, .n_used = 2, .bent = "blk.1.attn_sinks.weight", .bend = TINY_WITHOUT},
+     EX_ERROR_FORMAT, "blk.1.attn_sinks.weight' is missing"},
+    {"a matrix with one dimension more", {"llama", PRE, .bent = "blk.0.attn_q.weight", .bend = TINY_DEEPER}, EX_OK,
+     NULL},
+    {"post norms in a model without", {"llama", PRE | TINY_POST_NORM, .n_layer = 1}, EX_ERROR_UNSUPPORTED,
+     "post_attention_norm.weight' is not one that"},
+    {"one layer too many", {"llama", PRE, .n_layer = 1, .keys = {{"block_count", 'u', 1025, NULL}}}, EX_ERROR_FORMAT,
+     "block_count' is 1025, outside 1 to 1024"},
+    {"as many layers as there may be",
+     {"llama", PRE, .n_layer = 1024, .n_embd = 32, .n_ff = 32, .type = EX_TYPE_Q4_0,
+      .keys = {{"attention.sliding_window", 'u', 4, NULL}}}, EX_OK, NULL},
+};
+
+/* What opens must also run: to logits, or to words about why not. */
+static void evaluate_some(ex_model *model, const char *what) {
+    ex_error error = {0};
+    ex_session *session;
+    ex_session_options options = {.n_context = 8};
+    assert_ok(ex_model_session(&session, model, &options, &error), &error);
+    ex_code code = ex_session_evaluate(session, (int32_t[]){1, 2, 3, 4, 5, 6}, 6, NULL, NULL, &error);
+    if (code != EX_OK && code != EX_ERROR_NUMBER) fail_msg("%s: %s", what, error.message);
+    ex_session_close(session);
+}
+
+static void test_odd_models(void **state) {
+    (void)state;
+    char folder[] = "/tmp/entropix-test-XXXXXX", path[64];
+    ex_error error;
+    ex_file *file;
+    ex_model model;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/odd.gguf", folder);
+    for (size_t i = 0; i < sizeof odd_models / sizeof *odd_models; i++) {
+        const odd_model *odd = &odd_models[i];
+        error = (ex_error){0};
+        tiny_model_write(&odd->model, path);
+        assert_ok(ex_file_open(&file, path, &error), &error);
+        ex_code code = ex_model_open(&model, file, &(ex_engine_options){.n_threads = 1}, &error);
+        if (code != odd->code || (odd->words && !strstr(error.message, odd->words)))
+            fail_msg("%s: code %d, message \"%s\"; expected %d and \"%s\"", odd->what, (int)code, error.message,
+                     (int)odd->code, odd->words ? odd->words : "");
+        if (code == EX_OK) {
+            evaluate_some(&model, odd->what);
+            ex_model_close(&model);
+        }
+        ex_file_close(file);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
 static void test_kernels_by_name(void **state) {
     (void)state;
     ex_error error;
@@ -148,6 +302,7 @@ static void test_kernels_by_name(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bent_files), cmocka_unit_test(test_kernels_by_name)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bent_files), cmocka_unit_test(test_odd_models),
+                                       cmocka_unit_test(test_kernels_by_name)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

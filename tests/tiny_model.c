@@ -21,13 +21,20 @@ typedef struct maker {
 
 /* ---- values ---------------------------------------------------------------------------------------------------- */
 
+static bool is_bent(const maker *m, const char *name, tiny_bend bend) {
+    return m->model.bent && m->model.bend == bend && strcmp(m->model.bent, name) == 0;
+}
+
 static void declare(const maker *m, const char *name, uint32_t type, uint32_t n_dims, const uint64_t *ne) {
     ex_error error;
+    if (is_bent(m, name, TINY_DEEPER)) n_dims++;
     assert_ok(ex_writer_declare(m->writer, (ex_string){name, strlen(name)}, type, n_dims, ne, &error), &error);
 }
 
 static void vector(maker *m, const char *name, uint64_t n, uint64_t n_expert, double low, double high) {
     ex_error error;
+    if (is_bent(m, name, TINY_WITHOUT)) return;
+    if (is_bent(m, name, TINY_WIDER)) n *= 2;
     if (m->pass == DECLARE) {
         declare(m, name, EX_TYPE_F32, n_expert > 1 ? 2 : 1, (uint64_t[]){n, n_expert, 1, 1});
         return;
@@ -58,8 +65,12 @@ static uint32_t type_of(maker *m, uint32_t type) {
     return type == TINY_MIXED ? turns[m->n_matrices++ % 5] : type;
 }
 
-static void matrix(maker *m, const char *name, uint32_t wanted, double gain, const uint64_t *ne) {
+static void matrix(maker *m, const char *name, uint32_t wanted, double gain, const uint64_t *shape_wanted) {
     uint32_t type = type_of(m, wanted);
+    uint64_t ne[4];
+    memcpy(ne, shape_wanted, sizeof ne);
+    if (is_bent(m, name, TINY_WITHOUT)) return;
+    if (is_bent(m, name, TINY_WIDER)) ne[0] *= 2;
     if (m->pass == DECLARE) {
         declare(m, name, type, ne[2] > 1 ? 3 : 2, ne);
         return;

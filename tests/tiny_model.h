@@ -27,6 +27,12 @@ typedef struct tiny_key { /* "ARCHITECTURE.name" */
     const char *text;
 } tiny_key;
 
+typedef enum tiny_bend { /* of one tensor */
+    TINY_WITHOUT, /* it is left out */
+    TINY_WIDER,   /* its first dimension is twice as large */
+    TINY_DEEPER   /* it has one more dimension, of 1 */
+} tiny_bend;
+
 typedef struct tiny_model {
     const char *architecture;
     uint32_t features;
@@ -35,7 +41,9 @@ typedef struct tiny_model {
     uint32_t n_rot;                 /* 0: the key is left out */
     uint32_t type, expert_type;     /* of matrices; 0 is F32. Expert matrices have `type` where theirs is 0 */
     double gain;                    /* of matrices; 0: 1.5 */
-    tiny_key keys[TINY_KEYS];
+    tiny_key keys[TINY_KEYS];       /* in place of the usual ones, or more */
+    const char *bent;               /* name of a tensor, or NULL */
+    tiny_bend bend;
 } tiny_model;
 
 void tiny_model_write(const tiny_model *model, const char *path);

@@ -232,7 +232,7 @@ static void count_bytes(ex_weights *weights, const ex_shape *shape, const ex_fil
         const ex_tensor *tensor = ex_file_tensor(file, i);
         weights->n_parameters += tensor->ne[0] * tensor->ne[1] * tensor->ne[2] * tensor->ne[3];
         weights->n_bytes += tensor->n_bytes;
-        bool experts = tensor->n_dims == 3;
+        bool experts = tensor->ne[2] > 1;
         uint64_t n_used = (uint64_t)shape->n_expert_used, n_expert = (uint64_t)shape->n_expert;
         weights->bytes_per_token += experts ? tensor->n_bytes / n_expert * n_used : tensor->n_bytes;
     }
