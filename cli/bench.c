@@ -225,7 +225,8 @@ static int prepare(bench_state *bench, const cli_options *options) {
     ex_session_options session_options = ex_session_options_default();
     session_options.n_context = n_context;
     session_options.kv_type = cache_type(options, EX_KV_F16);
-    const uint64_t cached = result->info.kv_bytes_per_position * (session_options.kv_type == EX_KV_F32 ? 2 : 1);
+    static const uint64_t of_32[EX_KV_TYPE_COUNT] = {[EX_KV_F16] = 64, [EX_KV_F32] = 128, [EX_KV_Q8_0] = 34};
+    const uint64_t cached = result->info.kv_bytes_per_position * of_32[session_options.kv_type] / of_32[EX_KV_F16];
     result->bytes_per_token = result->info.bytes_per_token + depth * cached;
     ex_error error;
     ex_code code = ex_session_open(&bench->session, bench->engine, &session_options, &error);

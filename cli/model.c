@@ -115,7 +115,7 @@ uint64_t seed_choose(const cli_options *options) {
 ex_kv_type cache_type(const cli_options *options, ex_kv_type otherwise) {
     const char *name = option_text(options, OPTION_CACHE_TYPE);
     if (!name) return otherwise;
-    return strcmp(name, "f32") == 0 ? EX_KV_F32 : EX_KV_F16;
+    return strcmp(name, "f32") == 0 ? EX_KV_F32 : strcmp(name, "q8_0") == 0 ? EX_KV_Q8_0 : EX_KV_F16;
 }
 
 int session_open(ex_session **out, ex_engine *engine, const cli_options *options, size_t n_wanted) {

@@ -219,6 +219,7 @@ typedef struct ex_step { /* the result of an evaluation, at its last position; a
 typedef enum ex_kv_type { /* how keys and values of past positions are stored */
     EX_KV_F16, /* half precision: what everybody uses */
     EX_KV_F32, /* single precision: twice the memory, no rounding; for measurements */
+    EX_KV_Q8_0, /* bytes, one scale for 32 of them: half the memory; heads of a multiple of 32 dimensions */
     EX_KV_TYPE_COUNT
 } ex_kv_type;
 

@@ -37,8 +37,28 @@ typedef struct page {
     float *values;
 } page;
 
-static page random_page(ex_kv_type type, size_t n, uint64_t *seed) {
-    page made = {ex_allocate_aligned(n, sizeof(float)), ex_allocate_aligned(n, sizeof(float))};
+typedef enum page_half { KEYS, VALUES } page_half;
+
+static void fill_bytes(page made, page_half half, size_t head_dim, uint64_t *seed) {
+    uint16_t *scales = (uint16_t *)((char *)made.elements + EX_KV_PAGE * head_dim);
+    for (size_t i = 0; i < EX_KV_PAGE * head_dim / EX_QUANT_BLOCK; i++)
+        scales[i] = ex_half_from_float((float)random_between(seed, 0.001, 0.02));
+    for (size_t j = 0; j < EX_KV_PAGE; j++)
+        for (size_t d = 0; d < head_dim; d++) {
+            int8_t quant = (int8_t)random_between(seed, -127.99, 127.99);
+            float value = (float)quant * ex_half_to_float(scales[d / EX_QUANT_BLOCK * EX_KV_PAGE + j]);
+            ((int8_t *)made.elements)[half == KEYS ? ex_kv_key_index(d, j) : j * head_dim + d] = quant;
+            made.values[half == KEYS ? d * EX_KV_PAGE + j : j * head_dim + d] = value;
+        }
+}
+
+static page random_page(ex_kv_type type, page_half half, size_t head_dim, uint64_t *seed) {
+    size_t n = EX_KV_PAGE * head_dim;
+    page made = {ex_allocate_aligned(ex_kv_bytes(type, head_dim), 1), ex_allocate_aligned(n, sizeof(float))};
+    if (type == EX_KV_Q8_0) {
+        fill_bytes(made, half, head_dim, seed);
+        return made;
+    }
     for (size_t i = 0; i < n; i++) {
         float value = (float)random_between(seed, -2, 2);
         if (type == EX_KV_F32) ((float *)made.elements)[i] = made.values[i] = value;
@@ -50,6 +70,33 @@ static page random_page(ex_kv_type type, size_t n, uint64_t *seed) {
 static void free_page(page old) {
     free(old.elements);
     free(old.values);
+}
+
+/* Queries of which the quants say the same as the values, whichever a kernel reads. */
+static ex_activations random_queries(size_t n_query, size_t head_dim, uint64_t *seed) {
+    size_t n = n_query * head_dim;
+    float *values = random_floats(n, -2, 2, seed);
+    float *scales = ex_allocate_aligned(n / EX_QUANT_BLOCK + 1, sizeof *scales);
+    int8_t *quants = ex_allocate_aligned(n, sizeof *quants);
+    int16_t *sums = ex_allocate_aligned(n / EX_SUM_BLOCK + 1, sizeof *sums);
+    if (head_dim % EX_QUANT_BLOCK == 0) {
+        ex_kernels_all()[0]->quantize_row(values, n, quants, scales, sums);
+        for (size_t i = 0; i < n; i++) values[i] = (float)quants[i] * scales[i / EX_QUANT_BLOCK];
+    }
+    return (ex_activations){n_query, head_dim, values, quants, scales, sums};
+}
+
+static ex_activations one_query(const ex_activations *queries, size_t q) {
+    size_t at = q * queries->n_in;
+    return (ex_activations){1, queries->n_in, queries->values + at, queries->quants + at,
+                            queries->scales + at / EX_QUANT_BLOCK, queries->sums + at / EX_SUM_BLOCK};
+}
+
+static void free_queries(ex_activations old) {
+    free((void *)old.values);
+    free((void *)old.quants);
+    free((void *)old.scales);
+    free((void *)old.sums);
 }
 
 static float *copy_floats(const float *values, size_t n) {
@@ -85,26 +132,26 @@ static void for_all_attention(attention_check check) {
             for (size_t q = 0; q < sizeof query_counts / sizeof *query_counts; q++)
                 for (size_t n = 1; n <= EX_KV_PAGE; n += n < 9 ? 1 : 5)
                     for (ex_kv_type type = 0; type < EX_KV_TYPE_COUNT; type++)
-                        check(*table, (attention_case){type, head_dims[d], query_counts[q], n, seed++});
+                        if (type != EX_KV_Q8_0 || head_dims[d] % EX_QUANT_BLOCK == 0)
+                            check(*table, (attention_case){type, head_dims[d], query_counts[q], n, seed++});
 }
 
 static void check_scores(const ex_kernels *kernels, attention_case c) {
     const size_t stride = EX_KV_PAGE + 16;
     const float scale = 0.125f;
-    float *queries = random_floats(c.n_query * c.head_dim, -2, 2, &c.seed);
-    page keys = random_page(c.type, c.head_dim * EX_KV_PAGE, &c.seed);
+    ex_activations queries = random_queries(c.n_query, c.head_dim, &c.seed);
+    page keys = random_page(c.type, KEYS, c.head_dim, &c.seed);
     float *scores = ex_allocate_aligned(c.n_query * stride, sizeof *scores);
     float *alone = ex_allocate_aligned(EX_KV_PAGE, sizeof *alone);
-    kernels->attention_scores[c.type](queries, c.n_query, c.head_dim, keys.elements, c.n_positions, scale, scores,
-                                      stride);
+    kernels->attention_scores[c.type](&queries, keys.elements, keys.elements, c.n_positions, scale, scores, stride);
     for (size_t q = 0; q < c.n_query; q++) {
-        const float *query = queries + q * c.head_dim;
+        const ex_activations query = one_query(&queries, q);
         for (size_t j = 0; j < c.n_positions; j++) {
             double sum = 0, query_squares = 0, key_squares = 0;
             for (size_t d = 0; d < c.head_dim; d++) {
                 double key = (double)keys.values[d * EX_KV_PAGE + j];
-                sum += (double)query[d] * key;
-                query_squares += (double)query[d] * (double)query[d];
+                sum += (double)query.values[d] * key;
+                query_squares += (double)query.values[d] * (double)query.values[d];
                 key_squares += key * key;
             }
             double error = (double)scores[q * stride + j] - sum * (double)scale;
@@ -113,10 +160,10 @@ static void check_scores(const ex_kernels *kernels, attention_case c) {
                          c.head_dim, q, j, c.n_positions, (double)scores[q * stride + j], sum * (double)scale);
         }
         /* One query alone, and against a full page, has the same bits. */
-        kernels->attention_scores[c.type](query, 1, c.head_dim, keys.elements, EX_KV_PAGE, scale, alone, EX_KV_PAGE);
+        kernels->attention_scores[c.type](&query, keys.elements, NULL, EX_KV_PAGE, scale, alone, EX_KV_PAGE);
         assert_same_bits(kernels, "score", alone, scores + q * stride, c.n_positions);
     }
-    free(queries);
+    free_queries(queries);
     free_page(keys);
     free(scores);
     free(alone);
@@ -130,11 +177,11 @@ static void test_attention_scores(void **state) {
 static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
     const size_t stride = EX_KV_PAGE + 16, n_out = c.n_query * c.head_dim;
     float *probabilities = random_floats(c.n_query * stride, 0, 1, &c.seed);
-    page values = random_page(c.type, EX_KV_PAGE * c.head_dim, &c.seed);
+    page values = random_page(c.type, VALUES, c.head_dim, &c.seed);
     float *start = random_floats(n_out, -1, 1, &c.seed);
     float *out = copy_floats(start, n_out), *alone = copy_floats(start, n_out);
-    kernels->attention_values[c.type](probabilities, stride, c.n_query, values.elements, c.n_positions, c.head_dim,
-                                      out);
+    kernels->attention_values[c.type](probabilities, stride, c.n_query, values.elements, values.elements,
+                                      c.n_positions, c.head_dim, out);
     for (size_t i = 0; i < n_out; i++) {
         size_t q = i / c.head_dim, d = i % c.head_dim;
         double sum = (double)start[i], squares = sum * sum;
@@ -147,18 +194,20 @@ static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
             fail_msg("%s: head_dim %zu, query %zu, dimension %zu, %zu positions: %.9g, not %.9g", kernels->name,
                      c.head_dim, q, d, c.n_positions, (double)out[i], sum);
     }
-    /* One query alone, with the masked rest of the page, has the same bits; so has a page that comes in two parts. */
+    /* One query alone, with the masked rest of the page, has the same bits; so has a page that comes in two parts
+     * (not where scales lie behind the values). */
     const size_t part = c.n_positions / 2, element = c.type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t);
     const void *second = (const char *)values.elements + part * c.head_dim * element;
     for (size_t q = 0; q < c.n_query; q++) {
         float *row = probabilities + q * stride, *to = alone + q * c.head_dim;
         for (size_t j = c.n_positions; j < EX_KV_PAGE; j++) row[j] = 0;
-        if (q % 2 == 0) {
-            kernels->attention_values[c.type](row, stride, 1, values.elements, EX_KV_PAGE, c.head_dim, to);
+        if (q % 2 == 0 || c.type == EX_KV_Q8_0) {
+            kernels->attention_values[c.type](row, stride, 1, values.elements, NULL, EX_KV_PAGE, c.head_dim, to);
             continue;
         }
-        kernels->attention_values[c.type](row, stride, 1, values.elements, part, c.head_dim, to);
-        kernels->attention_values[c.type](row + part, stride, 1, second, c.n_positions - part, c.head_dim, to);
+        kernels->attention_values[c.type](row, stride, 1, values.elements, NULL, part, c.head_dim, to);
+        kernels->attention_values[c.type](row + part, stride, 1, second, NULL, c.n_positions - part, c.head_dim,
+                                          to);
     }
     assert_same_bits(kernels, "weighted value", alone, out, n_out);
     free(probabilities);

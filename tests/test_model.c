@@ -125,9 +125,19 @@ static void check_greedy(const fixture *f, const char *name, ex_session *session
     free(greedy);
 }
 
-/* A cache in half precision rounds keys and values: on these random models that alone is up to 2.1e-3. */
+/* What the cache may change, relative. Random models, whose attention looks at nothing in particular, feel rounding
+ * most: up to 2.1e-3 with halves and 8.3e-2 with bytes, 2.3e-1 where another expert wins by it. */
+static const struct cache_bounds {
+    double logits, scores, trained_logits, trained_scores;
+    bool same_greedy; /* on random models, where the best two tokens may be close */
+} cache_bounds[EX_KV_TYPE_COUNT] = {
+    [EX_KV_F16] = {4e-3, 2e-3, 2e-3, 1e-3, true},
+    [EX_KV_F32] = {1e-5, 1e-5, 2e-3, 1e-3, true},
+    [EX_KV_Q8_0] = {3e-1, 5e-2, 1.5e-2, 1.5e-2, false},
+};
+
 static void check_golden(const char *name, const char *kernels, ex_kv_type kv_type) {
-    double logits_bound = kv_type == EX_KV_F32 ? 1e-5 : 4e-3, scores_bound = kv_type == EX_KV_F32 ? 1e-5 : 2e-3;
+    double logits_bound = cache_bounds[kv_type].logits, scores_bound = cache_bounds[kv_type].scores;
     fixture f;
     open_fixture(&f, name, kernels, 2);
     ex_error error;
@@ -150,8 +160,8 @@ static void check_golden(const char *name, const char *kernels, ex_kv_type kv_ty
     assert_true(relative_error(ours, scores->data, scores->ne[0] * scores->ne[1] * scores->ne[2]) < scores_bound);
     check_statistics(scores, &step, 10 * scores_bound);
     bool has_metrics = ex_file_find_key(f.golden, "golden.attn_entropy"); /* not where layers see different positions */
-    if (has_metrics) check_metrics(&f, "golden.", &step);
-    check_greedy(&f, "golden.greedy", session, step);
+    if (has_metrics && cache_bounds[kv_type].same_greedy) check_metrics(&f, "golden.", &step);
+    if (cache_bounds[kv_type].same_greedy) check_greedy(&f, "golden.greedy", session, step);
 
     ex_session_close(session);
     free(logits);
@@ -199,13 +209,15 @@ static void check_prompt(fixture *f, int prompt, ex_kv_type kv_type) {
     const float *rows = expected->data;
     assert_int_equal(expected->ne[1], n_tokens);
     for (size_t t = 0; t < n_tokens; t++)
-        assert_true(relative_error(logits + t * n_vocab, rows + t * n_vocab, n_vocab) < 2e-3);
+        assert_true(relative_error(logits + t * n_vocab, rows + t * n_vocab, n_vocab) <
+                    cache_bounds[kv_type].trained_logits);
     snprintf(name, sizeof name, "scores.%d", prompt);
     const ex_tensor *scores = ex_file_find_tensor(f->golden, name);
     const float *ours = ex_session_scores(session, &n_positions);
-    assert_true(relative_error(ours, scores->data, scores->ne[0] * scores->ne[1] * scores->ne[2]) < 1e-3);
+    assert_true(relative_error(ours, scores->data, scores->ne[0] * scores->ne[1] * scores->ne[2]) <
+                cache_bounds[kv_type].trained_scores);
     snprintf(name, sizeof name, "golden.%d.", prompt);
-    check_metrics(f, name, &step);
+    if (kv_type != EX_KV_Q8_0) check_metrics(f, name, &step);
     snprintf(name, sizeof name, "golden.%d.greedy", prompt);
     check_greedy(f, name, session, step);
     ex_session_close(session);
@@ -228,8 +240,8 @@ static void test_shipped_model(void **state) {
         assert_ok(ex_file_open(&f.golden, test_data("models/entropix-40m-golden.gguf"), &error), &error);
         assert_ok(ex_model_open(&f.model, f.file, &options, &error), &error);
         /* portable code takes a minute for all eight */
-        int n_prompts = strcmp((*kernels)->name, "portable") == 0 ? 2 : 8;
-        for (int i = 0; i < n_prompts; i++) check_prompt(&f, i, i % 2 ? EX_KV_F32 : EX_KV_F16);
+        int n_prompts = strcmp((*kernels)->name, "portable") == 0 ? 3 : 8;
+        for (int i = 0; i < n_prompts; i++) check_prompt(&f, i, (ex_kv_type)(i % EX_KV_TYPE_COUNT));
         close_fixture(&f);
     }
 }
@@ -321,6 +333,7 @@ static void test_pages_are_shared_and_given_back(void **state) {
     ex_error error;
     ex_kv_table first, second;
     assert_ok(ex_kv_open(&first, (ex_kv_shape){EX_KV_F16, 2, 3, 16}, 1000, &error), &error);
+    assert_int_equal(ex_kv_open(&second, (ex_kv_shape){EX_KV_Q8_0, 2, 3, 16}, 1000, &error), EX_ERROR_UNSUPPORTED);
     ex_kv_prepare(&first, 0, 130);
     assert_int_equal(ex_kv_pages_in_use(&first), 3);
     assert_ok(ex_kv_fork(&second, &first, &error), &error);

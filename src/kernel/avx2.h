@@ -73,6 +73,22 @@ ALWAYS_INLINE void avx2_prefetch_ahead(const void *memory, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i += LINE) _mm_prefetch((const char *)memory + DISTANCE + i, _MM_HINT_T0);
 }
 
+/* A part of the page of keys or values that comes next. It lies somewhere else than this one, and so the processor
+ * cannot guess it. */
+typedef struct avx2_ahead {
+    const char *memory;
+    size_t n_bytes;
+} avx2_ahead;
+
+ALWAYS_INLINE avx2_ahead avx2_part_ahead(const void *next, size_t from, size_t n_bytes) {
+    return next ? (avx2_ahead){(const char *)next + from, n_bytes} : (avx2_ahead){NULL, 0};
+}
+
+/* Asks for the part's line `i`, if it has that many. */
+ALWAYS_INLINE void avx2_ask_ahead(avx2_ahead part, size_t i) {
+    if (i * 64 < part.n_bytes) _mm_prefetch(part.memory + i * 64, _MM_HINT_T0);
+}
+
 /* e^(x + error) in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^(r + error) - 1 and gives 2^n. `x` must
  * be in [-87, 88] or NaN, `error` what the rounding of x has lost. The polynomial is the minimax one for
  * (e^r - 1 - r) / r² weighted by r²; its error in e^r is 3.2e-9. */
@@ -106,8 +122,10 @@ ex_matmul ex_avx2_matmul_f32, ex_avx2_matmul_f16, ex_avx2_matmul_bf16, ex_avx2_m
 #define EX_DECLARE_AVX2_MATMUL(type, name) ex_matmul ex_avx2_matmul_##name;
 EX_UNPACKED_TYPES(EX_DECLARE_AVX2_MATMUL)
 
-ex_attention_scores ex_avx2_attention_scores_f16, ex_avx2_attention_scores_f32;
-ex_attention_values ex_avx2_attention_values_f16, ex_avx2_attention_values_f32;
+ex_attention_scores ex_avx2_attention_scores_f16, ex_avx2_attention_scores_f32,
+    ex_avx2_attention_scores_q8_0;
+ex_attention_values ex_avx2_attention_values_f16, ex_avx2_attention_values_f32,
+    ex_avx2_attention_values_q8_0;
 void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics);
 double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 

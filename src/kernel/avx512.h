@@ -21,6 +21,13 @@ static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halve
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves));
 }
 
+/* Asks for n_bytes of the page that comes next, from `from` on; NULL: there is none. It lies somewhere else than this
+ * one, and so the processor cannot guess it. */
+EX_INLINE void ex_ask_ahead(const void *next, size_t from, size_t n_bytes) {
+    if (!next) return;
+    for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)next + from + i, _MM_HINT_T0);
+}
+
 /* The sum of all lanes: always of lane i and lane i + 8, then + 4, + 2, + 1. */
 static inline float ex_sum_lanes(__m512 values) {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(values), _mm512_extractf32x8_ps(values, 1));
@@ -78,9 +85,11 @@ EX_UNPACKED_TYPES(EX_DECLARE_AVX512_MATMUL)
 ex_matmul ex_avx512_matmul_packed_q8_0, ex_avx512_matmul_packed_q4_0, ex_avx512_matmul_packed_q4_k,
     ex_avx512_matmul_packed_q5_k, ex_avx512_matmul_packed_q6_k;
 
-ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32;
+ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32,
+    ex_avx512_attention_scores_q8_0;
 void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);
-ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f32;
+ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f32,
+    ex_avx512_attention_values_q8_0;
 double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 
 void ex_avx512_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);

@@ -61,13 +61,13 @@ static void run_matmul(const ex_kernels *kernels, operands *o) {
 }
 
 static void run_scores(const ex_kernels *kernels, operands *o) {
-    kernels->attention_scores[o->type](o->values, N_QUERY, HEAD_DIM, o->page, EX_KV_PAGE, 0.125f, o->out,
-                                    EX_KV_PAGE);
+    const ex_activations queries = {N_QUERY, HEAD_DIM, o->values, o->quants, o->scales, o->sums};
+    kernels->attention_scores[o->type](&queries, o->page, NULL, EX_KV_PAGE, 0.125f, o->out, EX_KV_PAGE);
 }
 
 static void run_values(const ex_kernels *kernels, operands *o) {
     memset(o->out, 0, N_QUERY * HEAD_DIM * sizeof *o->out);
-    kernels->attention_values[o->type](o->values, EX_KV_PAGE, N_QUERY, o->page, EX_KV_PAGE, HEAD_DIM, o->out);
+    kernels->attention_values[o->type](o->values, EX_KV_PAGE, N_QUERY, o->page, NULL, EX_KV_PAGE, HEAD_DIM, o->out);
 }
 
 static void run_softmax(const ex_kernels *kernels, operands *o) {
@@ -172,8 +172,12 @@ static void fill_weights(operands *o) {
 }
 
 static void fill_page(operands *o) {
+    uint16_t *scales = (uint16_t *)o->page + EX_KV_PAGE * HEAD_DIM / 2; /* of bytes, after them */
+    for (size_t i = 0; o->type == EX_KV_Q8_0 && i < EX_KV_PAGE * HEAD_DIM / EX_QUANT_BLOCK; i++)
+        scales[i] = ex_half_from_float(0.01f);
     for (size_t i = 0; i < EX_KV_PAGE * HEAD_DIM; i++) {
         if (o->type == EX_KV_F32) ((float *)o->page)[i] = o->others[i];
+        else if (o->type == EX_KV_Q8_0) ((int8_t *)o->page)[i] = o->quants[i];
         else ((uint16_t *)o->page)[i] = ex_half_from_float(o->others[i]);
     }
 }
@@ -287,9 +291,9 @@ static bool compare_matmuls(comparison *c) {
 }
 
 static bool compare_pages(comparison *c) {
-    static const char *const names[EX_KV_TYPE_COUNT] = {"F16", "F32"};
+    static const char *const names[EX_KV_TYPE_COUNT] = {"F16", "F32", "Q8_0"};
     for (ex_kv_type type = 0; type < EX_KV_TYPE_COUNT; type++) {
-        const size_t bytes = EX_KV_PAGE * HEAD_DIM * (type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+        const size_t bytes = ex_kv_bytes(type, HEAD_DIM);
         c->operands.type = type;
         fill_page(&c->operands);
         for (size_t i = 0; i < sizeof on_pages / sizeof *on_pages; i++)

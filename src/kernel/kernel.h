@@ -42,18 +42,40 @@ typedef struct ex_activations {
 typedef void ex_matmul(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
                        size_t out_stride);
 
-/* For each way to store keys and values (ex_kv_type: EX_KV_F16 uint16_t halves, EX_KV_F32 floats): scores of n_query
- * queries against n_positions (<= EX_KV_PAGE) keys of one page,
+/* Keys and values of one head and page, for each way to store them (ex_kv_type):
+ *   EX_KV_F16, EX_KV_F32: halves or floats; keys TRANSPOSED, [head_dim][EX_KV_PAGE]; values [EX_KV_PAGE][head_dim].
+ *   EX_KV_Q8_0: bytes in [-127, 127], keys by fours of dimensions, [head_dim / 4][EX_KV_PAGE][4]; values
+ *   [EX_KV_PAGE][head_dim]; then, for both, scales as halves, [head_dim / 32][EX_KV_PAGE]. head_dim is a multiple
+ *   of 32.
+ * `next` is what the next call will read (as large as this page) and may be asked for ahead; or NULL.
+ *
+ * Scores of queries against n_positions (<= EX_KV_PAGE) keys:
  * scores[q * scores_stride + j] = scale * sum over d of queries[q][d] * keys[d][j].
- * queries [n_query][head_dim]; keys are TRANSPOSED: [head_dim][EX_KV_PAGE]. May write scores up to EX_KV_PAGE
- * positions of each row (room is guaranteed); those past n_positions are not read. */
-typedef void ex_attention_scores(const float *queries, size_t n_query, size_t head_dim, const void *keys,
+ * queries->n_tokens queries of queries->n_in = head_dim values; against EX_KV_Q8_0 their quants are read, else their
+ * values. May write scores up to EX_KV_PAGE positions of each row (room is guaranteed); those past n_positions are
+ * not read. */
+typedef void ex_attention_scores(const ex_activations *queries, const void *keys, const void *next,
                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
 
-/* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in order;
- * values [EX_KV_PAGE][head_dim]. */
+/* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in
+ * order. */
 typedef void ex_attention_values(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                 size_t n_positions, size_t head_dim, float *out);
+                                 const void *next, size_t n_positions, size_t head_dim, float *out);
+
+/* Bytes of one head's keys, or of its values, in a page. */
+static inline size_t ex_kv_bytes(ex_kv_type type, size_t head_dim) {
+    static const size_t of_32[EX_KV_TYPE_COUNT] = {[EX_KV_F16] = 64, [EX_KV_F32] = 128, [EX_KV_Q8_0] = 34};
+    return EX_KV_PAGE * head_dim * of_32[type] / 32;
+}
+
+/* EX_KV_Q8_0: where the scales are, and one key's byte. */
+static inline const uint16_t *ex_kv_scales(const void *page, size_t head_dim) {
+    return (const uint16_t *)((const int8_t *)page + EX_KV_PAGE * head_dim);
+}
+
+static inline size_t ex_kv_key_index(size_t d, size_t position) {
+    return (d / 4 * EX_KV_PAGE + position) * 4 + d % 4;
+}
 
 typedef struct ex_row_statistics { /* of one head's attention */
     float maximum;       /* largest probability */
@@ -66,7 +88,7 @@ typedef struct ex_kernels {
     bool (*supported)(const ex_cpu *cpu);
 
     ex_matmul *matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
-    /* The same, bit for bit, for rows that ex_pack_rows has packed; `weights` begins with a group. NULL: there is none. */
+    /* The same, bit for bit, for rows of ex_pack_rows; `weights` begins with a group. NULL: there is none. */
     ex_matmul *matmul_packed[EX_TYPE_COUNT];
 
     /* One row of n values (a multiple of 32) to quants, scales and sums; scale = max|x| / 127, round half to even. */

@@ -1,6 +1,7 @@
 /* neon.c - the table for 64-bit Arm processors with the dot product instructions. */
 #include "kernel/neon.h"
 
+#include "kernel/portable.h"
 #include "kernel/tables.h"
 
 #define MATMUL_ROW(type, name) [EX_TYPE_##type] = ex_neon_matmul_##name,
@@ -24,9 +25,11 @@ const ex_kernels ex_kernels_neon = {
     .rms_norm = ex_neon_rms_norm,
     .swiglu = ex_neon_swiglu,
     .add = ex_neon_add,
-    .attention_scores = {ex_neon_attention_scores_f16, ex_neon_attention_scores_f32},
+    .attention_scores = {ex_neon_attention_scores_f16, ex_neon_attention_scores_f32,
+                         ex_portable_attention_scores_q8_0},
     .softmax = ex_neon_softmax,
-    .attention_values = {ex_neon_attention_values_f16, ex_neon_attention_values_f32},
+    .attention_values = {ex_neon_attention_values_f16, ex_neon_attention_values_f32,
+                         ex_portable_attention_values_q8_0},
     .head_deviation = ex_neon_head_deviation,
     .read_memory = ex_neon_read_memory,
     .integer_peak = ex_neon_integer_peak,

@@ -60,22 +60,27 @@ static void store_key_value(const ex_batch *batch, size_t layer, size_t kv_head,
     size_t head_dim = (size_t)shape->head_dim;
     size_t at = token * (size_t)shape->n_head_kv * head_dim + kv_head * head_dim;
     norm_and_rotate(batch, layer, token, batch->model->weights.layers[layer].attn_k_norm, w->k + at);
-    ex_kv_store(ex_batch_timeline(batch, token)->kv, ex_batch_position(batch, token), layer, kv_head, w->k + at,
-                w->v + at);
+    ex_kv_store(ex_batch_timeline(batch, token)->kv, batch->model->kernels, ex_batch_position(batch, token), layer,
+                kv_head, w->k + at, w->v + at);
 }
 
-static void gather_queries(const ex_batch *batch, const query_tile *tile, float *queries) {
+static ex_activations gather_queries(const ex_batch *batch, const query_tile *tile, const ex_input *queries) {
     const ex_workspace *w = &batch->model->work;
+    const ex_kernels *kernels = batch->model->kernels;
     const head_group *group = &tile->group;
     const float *norm = batch->model->weights.layers[tile->layer].attn_q_norm;
-    size_t n_query = (size_t)batch->model->shape.n_head * group->head_dim;
+    size_t n_query = (size_t)batch->model->shape.n_head * group->head_dim, n_rows = tile->n_tokens * group->n_heads;
     for (size_t t = 0; t < tile->n_tokens; t++)
         for (size_t h = 0; h < group->n_heads; h++) {
-            float *query = queries + (t * group->n_heads + h) * group->head_dim;
+            float *query = queries->values + (t * group->n_heads + h) * group->head_dim;
             memcpy(query, w->q + (tile->first_token + t) * n_query + (group->first_head + h) * group->head_dim,
                    group->head_dim * sizeof *query);
             norm_and_rotate(batch, tile->layer, tile->first_token + t, norm, query);
         }
+    if (batch->kv_type == EX_KV_Q8_0)
+        kernels->quantize_row(queries->values, n_rows * group->head_dim, queries->quants, queries->scales,
+                              queries->sums);
+    return ex_input_rows(queries, group->head_dim, 0, n_rows);
 }
 
 /* ---- scores to probabilities --------------------------------------------------------------------------------- */
@@ -159,6 +164,14 @@ static float *scores_of(const ex_batch *batch, const query_tile *tile, const ex_
     return is_alone ? w->probabilities + row * w->scores_stride : scratch->scores;
 }
 
+static const void *keys_of(const query_tile *tile, size_t page) {
+    return ex_kv_keys(tile->timeline->kv, page, tile->layer, tile->group.kv_head);
+}
+
+static const void *values_of(const query_tile *tile, size_t page) {
+    return ex_kv_values(tile->timeline->kv, page, tile->layer, tile->group.kv_head);
+}
+
 static void attend_tile(const ex_batch *batch, const query_tile *tile, const ex_tile *scratch, bool quants) {
     const ex_workspace *w = &batch->model->work;
     const ex_kernels *kernels = batch->model->kernels;
@@ -169,20 +182,22 @@ static void attend_tile(const ex_batch *batch, const query_tile *tile, const ex_
     size_t first_page = seen.first / EX_KV_PAGE, end_page = (seen.last + EX_KV_PAGE - 1) / EX_KV_PAGE;
     float *scores = scores_of(batch, tile, scratch);
 
-    gather_queries(batch, tile, scratch->queries);
-    for (size_t page = first_page; page < end_page; page++)
-        kernels->attention_scores[batch->kv_type](
-            scratch->queries, n_rows, group->head_dim,
-            ex_kv_keys(tile->timeline->kv, page, tile->layer, group->kv_head), positions_in_page(page, seen.last),
-            shape->attention_scale, scores + page * EX_KV_PAGE, w->scores_stride);
+    ex_activations queries = gather_queries(batch, tile, &scratch->queries);
+    for (size_t page = first_page; page < end_page; page++) {
+        const void *next = page + 1 < end_page ? keys_of(tile, page + 1) : values_of(tile, first_page);
+        kernels->attention_scores[batch->kv_type](&queries, keys_of(tile, page), next,
+                                                  positions_in_page(page, seen.last), shape->attention_scale,
+                                                  scores + page * EX_KV_PAGE, w->scores_stride);
+    }
     seen.first = first_page * EX_KV_PAGE;
     softmax_rows(batch, tile, seen, scores);
     memset(scratch->out, 0, n_rows * group->head_dim * sizeof *scratch->out);
-    for (size_t page = first_page; page < end_page; page++)
-        kernels->attention_values[batch->kv_type](
-            scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
-            ex_kv_values(tile->timeline->kv, page, tile->layer, group->kv_head), positions_in_page(page, seen.last),
-            group->head_dim, scratch->out);
+    for (size_t page = first_page; page < end_page; page++) {
+        const void *next = page + 1 < end_page ? values_of(tile, page + 1) : NULL;
+        kernels->attention_values[batch->kv_type](scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
+                                                  values_of(tile, page), next, positions_in_page(page, seen.last),
+                                                  group->head_dim, scratch->out);
+    }
     scatter_out(batch, tile, scratch->out, quants);
 }
 

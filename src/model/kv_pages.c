@@ -31,10 +31,8 @@ struct ex_kv_pool {
     ex_kv_page *free_pages;
 };
 
-static const size_t element_bytes[EX_KV_TYPE_COUNT] = {[EX_KV_F16] = sizeof(uint16_t), [EX_KV_F32] = sizeof(float)};
-
 uint64_t ex_kv_bytes_per_position(ex_kv_shape shape) {
-    return (uint64_t)shape.n_layer * shape.n_head_kv * shape.head_dim * 2 * element_bytes[shape.type];
+    return (uint64_t)shape.n_layer * shape.n_head_kv * 2 * (ex_kv_bytes(shape.type, shape.head_dim) / EX_KV_PAGE);
 }
 
 static ex_code add_slab(ex_kv_pool *pool, size_t n_pages, ex_error *error) {
@@ -93,6 +91,10 @@ static void free_pool(ex_kv_pool *pool) {
 
 ex_code ex_kv_open(ex_kv_table *table, ex_kv_shape shape, size_t n_context, ex_error *error) {
     *table = (ex_kv_table){0};
+    if (shape.type == EX_KV_Q8_0 && shape.head_dim % EX_QUANT_BLOCK != 0)
+        return ex_fail(error, EX_ERROR_UNSUPPORTED, 0,
+                       "a KV cache in Q8_0 needs heads of a multiple of %d dimensions, this model's have %zu: use F16",
+                       EX_QUANT_BLOCK, shape.head_dim);
     ex_kv_pool *pool = ex_allocate(1, sizeof *pool);
     if (!pool) return ex_fail_memory(error, "the KV cache");
     pthread_mutex_init(&pool->lock, NULL);
@@ -177,31 +179,64 @@ size_t ex_kv_pages_in_use(const ex_kv_table *table) {
     return n_used;
 }
 
-/* Bytes of one head's keys, or of its values, in a page. */
-static size_t half_bytes(const ex_kv_shape *shape) {
-    return EX_KV_PAGE * shape->head_dim * element_bytes[shape->type];
-}
-
 void *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
     const ex_kv_shape *shape = &table->pool->shape;
-    return table->pages[page]->data + (layer * shape->n_head_kv + head) * 2 * half_bytes(shape);
+    return table->pages[page]->data +
+           (layer * shape->n_head_kv + head) * 2 * ex_kv_bytes(shape->type, shape->head_dim);
 }
 
 void *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head) {
-    return (char *)ex_kv_keys(table, page, layer, head) + half_bytes(&table->pool->shape);
+    const ex_kv_shape *shape = &table->pool->shape;
+    return (char *)ex_kv_keys(table, page, layer, head) + ex_kv_bytes(shape->type, shape->head_dim);
 }
 
-void ex_kv_store(const ex_kv_table *table, size_t position, size_t layer, size_t head, const float *key,
-                 const float *value) {
-    size_t page = position / EX_KV_PAGE, slot = position % EX_KV_PAGE, head_dim = table->pool->shape.head_dim;
-    void *keys = ex_kv_keys(table, page, layer, head), *values = ex_kv_values(table, page, layer, head);
-    for (size_t d = 0; d < head_dim; d++) {
-        if (table->pool->shape.type == EX_KV_F32) {
-            ((float *)keys)[d * EX_KV_PAGE + slot] = key[d];
-            ((float *)values)[slot * head_dim + d] = value[d];
-        } else {
-            ((uint16_t *)keys)[d * EX_KV_PAGE + slot] = ex_half_from_float(key[d]);
-            ((uint16_t *)values)[slot * head_dim + d] = ex_half_from_float(value[d]);
-        }
+typedef struct stored { /* where one position of one head goes */
+    void *keys, *values;
+    size_t slot, head_dim;
+} stored;
+
+static void store_halves(stored to, const float *key, const float *value) {
+    uint16_t *keys = to.keys, *values = (uint16_t *)to.values + to.slot * to.head_dim;
+    for (size_t d = 0; d < to.head_dim; d++) {
+        keys[d * EX_KV_PAGE + to.slot] = ex_half_from_float(key[d]);
+        values[d] = ex_half_from_float(value[d]);
     }
+}
+
+static void store_floats(stored to, const float *key, const float *value) {
+    float *keys = to.keys;
+    for (size_t d = 0; d < to.head_dim; d++) keys[d * EX_KV_PAGE + to.slot] = key[d];
+    memcpy((float *)to.values + to.slot * to.head_dim, value, to.head_dim * sizeof *value);
+}
+
+/* Quants of 32 numbers from `first` on; their scale goes among the page's. */
+static void quantize_block(const ex_kernels *kernels, stored to, const float *numbers, size_t first, void *page,
+                           int8_t *quants) {
+    uint16_t *scales = (uint16_t *)((char *)page + EX_KV_PAGE * to.head_dim);
+    int16_t sums[EX_QUANT_BLOCK / EX_SUM_BLOCK];
+    float scale;
+    kernels->quantize_row(numbers + first, EX_QUANT_BLOCK, quants, &scale, sums);
+    scales[first / EX_QUANT_BLOCK * EX_KV_PAGE + to.slot] = ex_half_from_float(scale);
+}
+
+static void store_bytes(const ex_kernels *kernels, stored to, const float *key, const float *value) {
+    _Alignas(EX_ALIGNMENT) int8_t quants[EX_QUANT_BLOCK];
+    for (size_t first = 0; first < to.head_dim; first += EX_QUANT_BLOCK) {
+        quantize_block(kernels, to, key, first, to.keys, quants);
+        for (size_t d = 0; d < EX_QUANT_BLOCK; d += 4)
+            memcpy((int8_t *)to.keys + ex_kv_key_index(first + d, to.slot), quants + d, 4);
+        quantize_block(kernels, to, value, first, to.values, quants);
+        memcpy((int8_t *)to.values + to.slot * to.head_dim + first, quants, EX_QUANT_BLOCK);
+    }
+}
+
+void ex_kv_store(const ex_kv_table *table, const ex_kernels *kernels, size_t position, size_t layer, size_t head,
+                 const float *key, const float *value) {
+    const ex_kv_shape *shape = &table->pool->shape;
+    size_t page = position / EX_KV_PAGE;
+    stored to = {ex_kv_keys(table, page, layer, head), ex_kv_values(table, page, layer, head), position % EX_KV_PAGE,
+                 shape->head_dim};
+    if (shape->type == EX_KV_Q8_0) store_bytes(kernels, to, key, value);
+    else if (shape->type == EX_KV_F32) store_floats(to, key, value);
+    else store_halves(to, key, value);
 }

@@ -1,7 +1,7 @@
 /* kv_pages.h - keys and values of past positions, in pages that timelines share.
  *
- * A page holds EX_KV_PAGE positions of every layer. For each layer and key-value head it has first
- * the keys, transposed: [head_dim][EX_KV_PAGE], then the values: [EX_KV_PAGE][head_dim].
+ * A page holds EX_KV_PAGE positions of every layer: for each layer and key-value head the keys, then the values, as
+ * kernel.h lays them out.
  * Forked sessions share pages by counting references; who writes to a shared page gets a copy first. A pool belongs to
  * a family of sessions, reserves address space for all that they could ever hold, and so never fails later; pages that
  * were never touched cost no memory. The pool may be used by several threads. */
@@ -44,7 +44,7 @@ void *ex_kv_keys(const ex_kv_table *table, size_t page, size_t layer, size_t hea
 void *ex_kv_values(const ex_kv_table *table, size_t page, size_t layer, size_t head);
 
 /* Writes one position's key and value (head_dim floats each) of one head. */
-void ex_kv_store(const ex_kv_table *table, size_t position, size_t layer, size_t head, const float *key,
-                 const float *value);
+void ex_kv_store(const ex_kv_table *table, const ex_kernels *kernels, size_t position, size_t layer, size_t head,
+                 const float *key, const float *value);
 
 #endif

@@ -57,7 +57,7 @@ static void carve_threads(ex_workspace *w, const ex_shape *shape, size_t n_threa
     ex_private *privates = ex_region_carve(region, n_threads, 1, sizeof *privates);
     for (size_t i = 0; i < n_threads; i++) {
         ex_tile tile;
-        tile.queries = ex_region_carve(region, tile_rows, head_dim, sizeof(float));
+        tile.queries = carve_input(region, tile_rows, head_dim);
         tile.scores = ex_region_carve(region, tile_rows, w->scores_stride, sizeof(float));
         tile.out = ex_region_carve(region, tile_rows, head_dim, sizeof(float));
         ex_private private = {ex_region_carve(region, 1, n_embd, sizeof(float)), carve_input(region, 1, n_embd)};

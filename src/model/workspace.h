@@ -13,18 +13,18 @@ enum {
     EX_TIMELINES = 32          /* sessions that are evaluated together, at most */
 };
 
-typedef struct ex_tile { /* one thread's scratch for attention: tile_rows queries of one key-value head */
-    float *queries; /* [tile_rows][head_dim] */
-    float *scores;  /* [tile_rows][scores_stride] */
-    float *out;     /* [tile_rows][head_dim] */
-} ex_tile;
-
 typedef struct ex_input { /* rows of activations and their quants: what kernels multiply weights with */
     float *values;  /* [rows][width] */
     int8_t *quants; /* [rows][width] */
     float *scales;  /* [rows][width / 32] */
     int16_t *sums;  /* [rows][width / 16] */
 } ex_input;
+
+typedef struct ex_tile { /* one thread's scratch for attention: tile_rows queries of one key-value head */
+    ex_input queries; /* [tile_rows][head_dim] */
+    float *scores;    /* [tile_rows][scores_stride] */
+    float *out;       /* [tile_rows][head_dim] */
+} ex_tile;
 
 /* A single token is normed by every thread for itself, which is quicker than to wait for the one who would do it for
  * all: each has a residual stream of its own. */
