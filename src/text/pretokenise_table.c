@@ -290,9 +290,9 @@ static const ex_pretokeniser viking = {{&poro_phrase, &each_number}};
 
 enum { LLAMA3_FLAGS = EX_PRE_WHOLE_WORDS | EX_PRE_ADD_BEGINNING };
 
-/* EX_PRE_NFC stands for the normaliser of three tokenizer classes of transformers: Qwen2's, GPTNeoX's and Cohere's. That
- * the models of the other rows with it (deepseek-r1-qwen, f2llmv2, qwen35; olmo, mpt, modern-bert; tiny_aya) kept it
- * follows from their having been made from these. A file can say otherwise: entropix.tokenizer.normalizer. */
+/* EX_PRE_NFC stands for the normaliser of three tokenizer classes of transformers: Qwen2's, GPTNeoX's and Cohere's.
+ * That the models of the other rows with it (deepseek-r1-qwen, f2llmv2, qwen35; olmo, mpt, modern-bert; tiny_aya) kept
+ * it follows from their having been made from these. A file can say otherwise: entropix.tokenizer.normalizer. */
 static const ex_pretokeniser_name names[] = {
     {"default", &fallback, 0},
     /* llama3 */
