@@ -2,9 +2,11 @@
 
 #include "base/checked.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HUGE_FROM = 4 << 20 }; /* bytes: two huge pages */
 
@@ -33,4 +35,33 @@ void *ex_reserve(size_t size) {
 
 void ex_release(void *memory, size_t size) {
     if (memory) munmap(memory, size ? size : 1);
+}
+
+/* The number behind `name` in the first line that begins so and has one. */
+static uint64_t read_number(const char *path, const char *name, uint64_t otherwise) {
+    char line[128];
+    FILE *file = fopen(path, "re");
+    if (!file) return otherwise;
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, name, strlen(name)) != 0) continue;
+        char *start = line + strlen(name), *end;
+        unsigned long long number = strtoull(start, &end, 10);
+        if (end == start) continue;
+        otherwise = number;
+        break;
+    }
+    fclose(file);
+    return otherwise;
+}
+
+uint64_t ex_memory_available(void) {
+    uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:", 0) * 1024;
+    uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "", UINT64_MAX);
+    return bytes < limit ? bytes : limit;
+}
+
+void ex_forget_file(const void *memory, size_t size) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)memory + page - 1) / page * page, last = ((uintptr_t)memory + size) / page * page;
+    if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
 }

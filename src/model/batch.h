@@ -77,12 +77,11 @@ void ex_input_quantize(const ex_kernels *kernels, const ex_input *input, size_t 
 ex_activations ex_input_rows(const ex_input *input, size_t width, size_t first, size_t n_rows);
 
 /* Rows [first, first + n_rows) of one matrix (of an expert's, where there are several) times x, with the bias. */
-void ex_project_rows(const ex_kernels *kernels, const ex_activations *x, const ex_matrix *matrix, size_t expert,
-                     size_t first, size_t n_rows, float *out);
+void ex_project_rows(const ex_activations *x, const ex_matrix *matrix, size_t expert, size_t first, size_t n_rows,
+                     float *out);
 
 /* Several matrices with the same input, as one list of rows that threads share; ends with a barrier. */
-void ex_project(const ex_batch *batch, ex_worker *worker, const ex_activations *x, const ex_projection *targets,
-                size_t n_targets);
+void ex_project(ex_worker *worker, const ex_activations *x, const ex_projection *targets, size_t n_targets);
 
 /* How many of n rows a thread takes at a time. */
 size_t ex_rows_chunk(const ex_worker *worker, size_t n_rows);

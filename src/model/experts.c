@@ -71,8 +71,7 @@ static void project_slots(const expert_run *run, matrix_pair pair, size_t expert
         ex_project_gated(run->batch, &x, run->layer, expert, slot, first, n_rows);
     } else {
         ex_activations x = ex_input_rows(&w->gated, down->n_in, slot, n_slots);
-        ex_project_rows(run->batch->model->kernels, &x, down, expert, first, n_rows,
-                        run->routing->out + slot * down->n_out);
+        ex_project_rows(&x, down, expert, first, n_rows, run->routing->out + slot * down->n_out);
     }
 }
 
@@ -106,7 +105,7 @@ void ex_experts_run(const ex_batch *batch, ex_worker *worker, const ex_layer *la
     expert_run run = {batch, layer, &batch->model->work.routing, (size_t)shape->n_expert, (size_t)shape->n_expert_used,
                       n_tokens * (size_t)shape->n_expert_used};
     ex_activations x = ex_input_rows(normed, n_embd, 0, n_tokens);
-    ex_project(batch, worker, &x, (ex_projection[]){{&layer->router, run.routing->router}}, 1);
+    ex_project(worker, &x, (ex_projection[]){{&layer->router, run.routing->router}}, 1);
     while (ex_worker_next(worker, n_tokens, 1, &first, &last)) route_token(&run, first);
     ex_worker_barrier(worker);
     if (worker->index == 0) assign_slots(&run);

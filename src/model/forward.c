@@ -117,14 +117,14 @@ static addition attention_block(const ex_batch *batch, ex_worker *worker, size_t
     bool quants = ex_needs_quants(&layer->attn_q) || ex_needs_quants(&layer->attn_k) || ex_needs_quants(&layer->attn_v);
     const ex_input *normed = prepare(batch, worker, added, layer->attn_norm, quants, 0);
     ex_activations x = ex_input_rows(normed, layer->attn_q.n_in, 0, batch->n_tokens);
-    ex_project(batch, worker, &x,
+    ex_project(worker, &x,
                (ex_projection[]){{&layer->attn_q, w->q}, {&layer->attn_k, w->k}, {&layer->attn_v, w->v}}, 3);
     norm_projections(batch, worker, layer);
     ex_attention_run(batch, worker, index, ex_needs_quants(&layer->attn_output));
     ex_worker_barrier(worker);
     ex_attention_deviation(batch, worker, index);
     x = ex_input_rows(&w->attended, layer->attn_output.n_in, 0, batch->n_tokens);
-    ex_project(batch, worker, &x, (ex_projection[]){{&layer->attn_output, w->projected}}, 1);
+    ex_project(worker, &x, (ex_projection[]){{&layer->attn_output, w->projected}}, 1);
     return (addition){w->projected, layer->attn_post_norm};
 }
 
@@ -145,7 +145,7 @@ static addition feed_forward_block(const ex_batch *batch, ex_worker *worker, siz
         ex_project_gated(batch, &x, layer, 0, 0, first, last - first);
     ex_worker_barrier(worker);
     x = ex_input_rows(&w->gated, n_ff, 0, batch->n_tokens);
-    ex_project(batch, worker, &x, (ex_projection[]){{&layer->ffn_down, w->projected}}, 1);
+    ex_project(worker, &x, (ex_projection[]){{&layer->ffn_down, w->projected}}, 1);
     return (addition){w->projected, layer->ffn_post_norm};
 }
 
@@ -159,7 +159,7 @@ static void finish_logits(const ex_shape *shape, float *logits, size_t n) {
 /* Logits of rows [first, first + n) of the vocabulary for each token of `x`, to where they are wanted. */
 static void output_rows(const ex_batch *batch, const ex_activations *x, float *out, size_t first, size_t n) {
     const ex_matrix *matrix = &batch->model->weights.output;
-    ex_project_rows(batch->model->kernels, x, matrix, 0, first, n, out);
+    ex_project_rows(x, matrix, 0, first, n, out);
     for (size_t t = 0; t < x->n_tokens; t++) {
         float *logits = out + t * matrix->n_out + first;
         finish_logits(&batch->model->shape, logits, n);
@@ -184,6 +184,7 @@ static void output(const ex_batch *batch, ex_worker *worker, addition added) {
 void ex_forward(void *context, ex_worker *worker) {
     const ex_batch *batch = context;
     addition added = {NULL, NULL};
+    if (batch->n_tokens == batch->n_timelines) ex_packer_run(&batch->model->packer, batch->model->kernels, worker);
     embed(batch, worker);
     for (size_t layer = 0; layer < (size_t)batch->model->shape.n_layer; layer++) {
         added = attention_block(batch, worker, layer, added);

@@ -1,9 +1,10 @@
 /* model.h - an opened model: shape, weights, kernels, threads and their scratch. Sessions change none of it but the
- * scratch, and that only while the team runs for them. */
+ * scratch and where weights lie, and that only while the team runs for them. */
 #ifndef EX_MODEL_MODEL_H
 #define EX_MODEL_MODEL_H
 
 #include "base/team.h"
+#include "model/packer.h"
 #include "model/weights.h"
 #include "model/workspace.h"
 
@@ -12,6 +13,7 @@ typedef struct ex_model {
     const ex_architecture *architecture;
     ex_shape shape;
     ex_weights weights;
+    ex_packer packer;
     const ex_kernels *kernels;
     ex_team *team;
     ex_workspace work;             /* grows when a session opens that needs more than all before it */

@@ -29,10 +29,10 @@ static void add_bias(const float *bias, size_t n_rows, size_t n_tokens, float *o
         for (size_t r = 0; r < n_rows; r++) out[t * out_stride + r] += bias[r];
 }
 
-void ex_project_rows(const ex_kernels *kernels, const ex_activations *x, const ex_matrix *matrix, size_t expert,
-                     size_t first, size_t n_rows, float *out) {
+void ex_project_rows(const ex_activations *x, const ex_matrix *matrix, size_t expert, size_t first, size_t n_rows,
+                     float *out) {
     const char *rows = (const char *)matrix->data + expert * matrix->expert_bytes + first * matrix->row_bytes;
-    kernels->matmul[matrix->type](rows, matrix->row_bytes, n_rows, x, out + first, matrix->n_out);
+    matrix->matmul(rows, matrix->row_bytes, n_rows, x, out + first, matrix->n_out);
     if (matrix->bias)
         add_bias(matrix->bias + expert * matrix->n_out + first, n_rows, x->n_tokens, out + first, matrix->n_out);
 }
@@ -42,8 +42,7 @@ size_t ex_rows_chunk(const ex_worker *worker, size_t n_rows) {
     return chunk > ROWS_MAX ? ROWS_MAX : chunk < ROWS_UNIT ? ROWS_UNIT : chunk;
 }
 
-void ex_project(const ex_batch *batch, ex_worker *worker, const ex_activations *x, const ex_projection *targets,
-                size_t n_targets) {
+void ex_project(ex_worker *worker, const ex_activations *x, const ex_projection *targets, size_t n_targets) {
     size_t n_rows = 0, first, last;
     for (size_t i = 0; i < n_targets; i++) n_rows += targets[i].matrix->n_out;
     size_t chunk = ex_rows_chunk(worker, n_rows);
@@ -53,8 +52,7 @@ void ex_project(const ex_batch *batch, ex_worker *worker, const ex_activations *
             size_t end = start + targets[i].matrix->n_out;
             size_t stop = last < end ? last : end;
             if (first < stop) {
-                ex_project_rows(batch->model->kernels, x, targets[i].matrix, 0, first - start, stop - first,
-                                targets[i].out);
+                ex_project_rows(x, targets[i].matrix, 0, first - start, stop - first, targets[i].out);
                 first = stop;
             }
             start = end;
@@ -85,8 +83,8 @@ void ex_project_gated(const ex_batch *batch, const ex_activations *x, const ex_l
     const ex_workspace *w = &batch->model->work;
     size_t n_ff = layer->ffn_gate.n_out;
     float *gate = w->gated.values + first_token * n_ff, *up = w->up + first_token * n_ff;
-    ex_project_rows(kernels, x, &layer->ffn_gate, expert, first, n_rows, gate);
-    ex_project_rows(kernels, x, &layer->ffn_up, expert, first, n_rows, up);
+    ex_project_rows(x, &layer->ffn_gate, expert, first, n_rows, gate);
+    ex_project_rows(x, &layer->ffn_up, expert, first, n_rows, up);
     for (size_t t = 0; t < x->n_tokens; t++) {
         size_t at = t * n_ff + first;
         prepare_gate(batch->model->architecture->gate, gate + at, up + at, n_rows);

@@ -142,7 +142,9 @@ static ex_code place_matrix(loader *load, const ex_tensor *tensor, const tensor_
     matrix->n_in = tensor->ne[0];
     matrix->n_out = n_out;
     matrix->row_bytes = tensor->n_bytes / (n_all * n_expert);
+    matrix->n_experts = n_expert;
     matrix->expert_bytes = n_all * matrix->row_bytes;
+    matrix->matmul = load->kernels->matmul[tensor->type];
     matrix->data = (const char *)tensor->data + load->dimensions[row->start] * matrix->row_bytes;
     if (ex_format_find(tensor->type)->integer_dot && matrix->n_in % EX_QUANT_BLOCK != 0)
         return fail_tensor(load, tensor, EX_ERROR_UNSUPPORTED, "has rows that are no multiple of 32");

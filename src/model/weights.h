@@ -1,4 +1,4 @@
-/* weights.h - a model's tensors, found by name, checked for shape and type, used where they lie in the file's map. */
+/* weights.h - a model's tensors, found by name, checked for shape and type, where they lie in the file's map. */
 #ifndef EX_MODEL_WEIGHTS_H
 #define EX_MODEL_WEIGHTS_H
 
@@ -9,7 +9,9 @@ typedef struct ex_matrix { /* y = W x + b; W [n_out][n_in]; of experts, the firs
     const void *data;
     uint32_t type;
     size_t n_in, n_out, row_bytes;
+    size_t n_experts;    /* 1: the matrix alone */
     size_t expert_bytes; /* from one expert's matrix to the next one's; biases lie n_out apart */
+    ex_matmul *matmul;   /* for the layout of its rows, which packer.h changes */
     const float *bias;   /* [n_out], or NULL */
 } ex_matrix;
 
