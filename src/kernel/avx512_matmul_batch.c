@@ -14,6 +14,7 @@ enum {
     DEPTH = DEPTH_CHUNKS * EX_CHUNK,
     TOKENS_MAX = 256,    /* that share one unpacking */
     TILES_MAX = (TOKENS_MAX + TILE_TOKENS - 1) / TILE_TOKENS, /* that are packed at a time */
+    SLAB_GROUPS = 16,    /* of rows; at least EX_SLAB_GROUPS */
     PREFETCH_TOKENS = 6, /* ahead */
     CONTIGUOUS_FROM = 16 /* tokens, from which stores cost more than reading in sixteen streams saves */
 };
@@ -218,10 +219,18 @@ static void multiply_groups(const run *r, const ex_slab *s, size_t g, size_t col
     }
 }
 
+/* As many rows as can share what is packed, or with few tokens, as memory likes. */
+static ex_slab next_slab(const run *r, size_t first) {
+    const ex_quant_product *p = r->product;
+    const size_t n_groups = least((p->n_rows - first) / EX_LANES, SLAB_GROUPS);
+    if (r->n_tokens < CONTIGUOUS_FROM) return ex_next_slab(p, first, true);
+    return (ex_slab){first, n_groups > 0 ? n_groups : 1, EX_LANES, 1};
+}
+
 static void multiply_slab(const run *r, const ex_slab *s, tile_tokens *tokens) {
     const size_t n_in = r->product->x->n_in, together = r->n_depths * DEPTH;
-    _Alignas(64) group_sums sums[EX_SLAB_GROUPS];
-    for (size_t g = 0; g < EX_SLAB_GROUPS; g++) memset(sums[g], 0, r->n_tokens * sizeof sums[g][0]);
+    _Alignas(64) group_sums sums[SLAB_GROUPS];
+    for (size_t g = 0; g < s->n_groups + s->n_groups % 2; g++) memset(sums[g], 0, r->n_tokens * sizeof sums[g][0]);
     for (size_t start = 0; start < n_in; start += together) {
         const size_t end = least(start + together, n_in);
         if (s->first == 0 || n_in > together)
@@ -240,7 +249,7 @@ static void multiply_run(const run *r) {
     tile_tokens tokens[TILES_MAX];
     ex_slab s;
     for (size_t first = 0; first < r->product->n_rows; first += s.n_groups * EX_LANES) {
-        s = ex_next_slab(r->product, first, r->n_tokens < CONTIGUOUS_FROM);
+        s = next_slab(r, first);
         multiply_slab(r, &s, tokens);
     }
 }
