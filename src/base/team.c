@@ -1,3 +1,7 @@
+/* team.c - the thread team. A thread that waits spins first, since what it waits for is mostly some microseconds away,
+ * and then sleeps. On a machine where other processes want the processors too, the scheduler may put two threads of a
+ * team on one processor; a thread that spins there only keeps the other from running. So each thread leaves its number
+ * at the processor where it comes to a barrier, and one that finds another's number there sleeps at once. */
 #include "base/team.h"
 
 #include "base/error.h"
@@ -5,14 +9,18 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
-    SPINS = 2000,    /* some 30 to 100 microseconds: longer than the gap between two kernels */
-    N_COUNTERS = 4   /* a counter is reset two phases before it is used again */
+    SPIN_LIMIT = 25000, /* nanoseconds: longer than most waits, and far shorter than a turn of another process */
+    SPINS = 32,         /* between two looks at the clock */
+    N_PROCESSORS = 256, /* that are told apart */
+    N_COUNTERS = 4      /* a counter is reset two phases before it is used again */
 };
 
 typedef struct padded_counter {
@@ -24,6 +32,7 @@ struct ex_team {
     _Alignas(EX_ALIGNMENT) atomic_uint phase;    /* barriers passed since the team began */
     _Alignas(EX_ALIGNMENT) atomic_uint run;      /* runs started; workers sleep until it changes */
     _Alignas(EX_ALIGNMENT) atomic_uint sleepers; /* threads inside a futex wait */
+    _Alignas(EX_ALIGNMENT) atomic_int visitors[N_PROCESSORS]; /* the last thread seen on each processor, from 1 on */
     padded_counter counters[N_COUNTERS];
     atomic_bool closing;
     ex_team_function function;
@@ -46,11 +55,37 @@ static void futex(atomic_uint *word, int operation, unsigned value) {
     syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-static void wait_while(ex_team *team, atomic_uint *word, unsigned value) {
-    for (int spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(word, memory_order_acquire) != value) return;
-        pause_processor();
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Whether another thread of the team was the last one on this thread's processor. Writes only where that changes. */
+static bool meets_another(ex_team *team, int32_t index) {
+    atomic_int *visitor = &team->visitors[(unsigned)sched_getcpu() % N_PROCESSORS];
+    int last = atomic_load_explicit(visitor, memory_order_relaxed);
+    if (last == index + 1) return false;
+    atomic_store_explicit(visitor, index + 1, memory_order_relaxed);
+    return last != 0;
+}
+
+/* False when the word still has the value after a while. */
+static bool spin_while(const atomic_uint *word, unsigned value) {
+    int64_t start = 0;
+    for (;;) {
+        for (int spin = 0; spin < SPINS; spin++) {
+            if (atomic_load_explicit(word, memory_order_acquire) != value) return true;
+            pause_processor();
+        }
+        int64_t now = nanoseconds();
+        if (start == 0) start = now;
+        if (now - start >= SPIN_LIMIT) return false;
     }
+}
+
+static void wait_while(ex_team *team, atomic_uint *word, unsigned value, bool spin) {
+    if (spin && spin_while(word, value)) return;
     atomic_fetch_add(&team->sleepers, 1);
     while (atomic_load_explicit(word, memory_order_acquire) == value) futex(word, FUTEX_WAIT, value);
     atomic_fetch_sub(&team->sleepers, 1);
@@ -68,13 +103,15 @@ void ex_worker_barrier(ex_worker *worker) {
         atomic_store_explicit(&team->counters[worker->phase % N_COUNTERS].value, 0, memory_order_relaxed);
         return;
     }
+    bool meets = meets_another(team, worker->index), spin = !meets && !worker->met_another;
+    worker->met_another = meets;
     unsigned now = atomic_load_explicit(&team->phase, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)worker->count) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&team->counters[(worker->phase + 1) % N_COUNTERS].value, 0, memory_order_relaxed);
         publish(team, &team->phase);
     } else {
-        wait_while(team, &team->phase, now);
+        wait_while(team, &team->phase, now, spin);
     }
 }
 
@@ -93,7 +130,7 @@ typedef struct worker_start {
 } worker_start;
 
 static void work(ex_team *team, int32_t index) {
-    ex_worker worker = {team, index, team->count, 0};
+    ex_worker worker = {.team = team, .index = index, .count = team->count};
     team->function(team->context, &worker);
     ex_worker_barrier(&worker);
 }
@@ -103,7 +140,7 @@ static void *worker_main(void *argument) {
     free(argument);
     ex_team *team = start.team;
     for (unsigned seen = 0;; seen++) {
-        wait_while(team, &team->run, seen);
+        wait_while(team, &team->run, seen, !meets_another(team, start.index));
         if (atomic_load(&team->closing)) return NULL;
         work(team, start.index);
     }

@@ -3,6 +3,7 @@
 #ifndef EX_BASE_TEAM_H
 #define EX_BASE_TEAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ typedef struct ex_worker { /* one thread's place in a running team */
     ex_team *team;
     int32_t index, count; /* this thread, of how many */
     uint32_t phase;       /* how many barriers it has passed in this run */
+    bool met_another;     /* on its processor, at the last of them */
 } ex_worker;
 
 typedef void (*ex_team_function)(void *context, ex_worker *worker);
