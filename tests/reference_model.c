@@ -20,6 +20,8 @@ typedef struct family {
     double local_rope_base;  /* and have this base */
     bool exact_ramp;         /* YaRN's ramp has real ends, not whole ones */
     bool openai;             /* the feed-forward gate of gpt-oss */
+    int window;              /* where no key says */
+    double attention_cap, logit_cap;
 } family;
 
 static const family families[] = {
@@ -28,7 +30,8 @@ static const family families[] = {
     {"qwen3", .interleaved = false},
     {"qwen3moe", .interleaved = false},
     {"gemma", .gelu = true, .scales_embedding = true},
-    {"gemma2", .gelu = true, .scales_embedding = true, .window_pattern = 2, .n_layer_27b = 46},
+    {"gemma2", .gelu = true, .scales_embedding = true, .window_pattern = 2, .n_layer_27b = 46, .window = 4096,
+     .attention_cap = 50, .logit_cap = 30},
     {"gemma3", .gelu = true, .scales_embedding = true, .window_pattern = 6, .n_layer_27b = 62,
      .plain_local_rope = true, .local_rope_base = 10000},
     {"phi3", .interleaved = false},
@@ -36,7 +39,7 @@ static const family families[] = {
     {"granite", .interleaved = true},
     {"granitemoe", .interleaved = true},
     {"olmo2", .window_pattern = 4, .plain_local_rope = true},
-    {"gpt-oss", .window_pattern = 2, .exact_ramp = true, .openai = true},
+    {"gpt-oss", .window_pattern = 2, .exact_ramp = true, .openai = true, .window = 128},
 };
 
 struct reference_model {
@@ -133,8 +136,8 @@ static void read_scales(reference_model *m) {
         width = (double)m->n_embd / (double)m->n_head;
     m->epsilon = number(m, "attention.layer_norm_rms_epsilon", 0);
     m->attention_scale = number(m, "attention.scale", 1 / sqrt(width));
-    m->attention_cap = number(m, "attn_logit_softcapping", 0);
-    m->logit_cap = number(m, "final_logit_softcapping", 0);
+    m->attention_cap = number(m, "attn_logit_softcapping", m->family.attention_cap);
+    m->logit_cap = number(m, "final_logit_softcapping", m->family.logit_cap);
     m->logit_divisor = number(m, "logit_scale", 1);
     m->residual_scale = number(m, "residual_scale", 1);
     m->expert_scale = number(m, "expert_weights_scale", 1);
@@ -143,7 +146,7 @@ static void read_scales(reference_model *m) {
 
 static void read_windows(reference_model *m) {
     m->local = calloc(m->n_layer, sizeof *m->local);
-    m->window = count(m, "attention.sliding_window", 0);
+    m->window = count(m, "attention.sliding_window", (size_t)m->family.window);
     const ex_key *pattern = key_of(m, "attention.sliding_window_pattern");
     bool has_windows = m->family.window_pattern > 0 || strcmp(m->family.name, "llama") == 0 ||
                        strcmp(m->family.name, "phi3") == 0;

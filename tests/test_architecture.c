@@ -76,6 +76,7 @@ static const architecture_case cases[] = {
                .keys = {{"attention.sliding_window", 'u', 7, NULL}, {"attn_logit_softcapping", 'f', 8, NULL},
                         {"final_logit_softcapping", 'f', 5, NULL}}},
      .reaches = {.score = 16, .logit = 8}},
+    {"gemma2, without keys", .model = {"gemma2", PRE | POST, .gain = 5}, .reaches = {.score = 50, .logit = 5}},
     {"gemma2, the size of 27B",
      .model = {"gemma2", PRE | POST, .n_layer = 46, .gain = 1,
                .keys = {{"attention.sliding_window", 'u', 30, NULL}, {"attn_logit_softcapping", 'f', 50, NULL},

@@ -288,6 +288,29 @@ static void test_odd_models(void **state) {
     rmdir(folder);
 }
 
+/* Windows that are longer than a test's contexts. */
+static void check_window(const char *path, const tiny_model *wanted, int32_t window) {
+    ex_error error;
+    ex_file *file;
+    ex_model model;
+    tiny_model_write(wanted, path);
+    assert_ok(ex_file_open(&file, path, &error), &error);
+    assert_ok(ex_model_open(&model, file, &(ex_engine_options){.n_threads = 1}, &error), &error);
+    assert_int_equal(model.shape.window, window);
+    ex_model_close(&model);
+    ex_file_close(file);
+    unlink(path);
+}
+
+static void test_windows_without_key(void **state) {
+    (void)state;
+    char path[] = "/tmp/entropix-test-XXXXXX";
+    close(mkstemp(path));
+    check_window(path, &(tiny_model){"gemma2", PRE | TINY_POST_NORM, .n_layer = 2}, 4096);
+    check_window(path, &(tiny_model){"gpt-oss", OPENAI, .n_expert = 2, .n_used = 1}, 128);
+    check_window(path, &(tiny_model){"llama", PRE, .n_layer = 2}, 0);
+}
+
 static void test_kernels_by_name(void **state) {
     (void)state;
     ex_error error;
@@ -303,6 +326,7 @@ static void test_kernels_by_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bent_files), cmocka_unit_test(test_odd_models),
+                                       cmocka_unit_test(test_windows_without_key),
                                        cmocka_unit_test(test_kernels_by_name)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

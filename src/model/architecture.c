@@ -20,7 +20,7 @@ static const ex_architecture architectures[] = {
     {.name = "qwen3moe", .rope = EX_ROPE_HALVES, .features = PRE | HEADS},
     {.name = "gemma", .rope = EX_ROPE_HALVES, .features = PRE, .gate = EX_GATE_GELU, .scales_embedding = true},
     {.name = "gemma2", .rope = EX_ROPE_HALVES, .features = PRE | POST, .gate = EX_GATE_GELU, .scales_embedding = true,
-     .window_period = 2, .wide_n_layer = 46},
+     .window_period = 2, .wide_n_layer = 46, .window = 4096, .attention_softcap = 50, .logit_softcap = 30},
     {.name = "gemma3", .rope = EX_ROPE_HALVES, .features = PRE | POST | HEADS, .gate = EX_GATE_GELU,
      .scales_embedding = true, .window_period = 6, .wide_n_layer = 62, .plain_local_rope = true,
      .local_rope_base = 10000},
@@ -31,7 +31,7 @@ static const ex_architecture architectures[] = {
     {.name = "olmo2", .rope = EX_ROPE_HALVES, .features = POST | ALL_HEADS, .window_period = 4,
      .plain_local_rope = true},
     {.name = "gpt-oss", .rope = EX_ROPE_HALVES, .features = PRE | OPENAI, .gate = EX_GATE_SILU_CLAMPED,
-     .window_period = 2, .exact_yarn_ramp = true},
+     .window_period = 2, .window = 128, .exact_yarn_ramp = true},
 };
 
 enum { N_ARCHITECTURES = sizeof architectures / sizeof *architectures };

@@ -46,6 +46,8 @@ typedef struct ex_architecture {
     uint32_t features; /* of ex_feature, those above the line */
     ex_gate gate;
     int32_t window_period;    /* of layers, all but each so-many-th have the file's sliding window; 0: none has */
+    int32_t window;           /* where the file has no key: early converters wrote none of these three */
+    float attention_softcap, logit_softcap;
     int32_t unrotated_period; /* each so-many-th layer has no RoPE; 0: all have */
     bool scales_embedding;    /* by sqrt(n_embd), unless the file says otherwise */
     int32_t wide_n_layer;     /* the size whose scores are scaled by sqrt(n_embd / n_head) instead of sqrt(head_dim) */

@@ -123,7 +123,7 @@ static void set_local(ex_shape *shape, int32_t layer) { shape->local_layers[laye
 /* The pattern is a period, a flag for each layer, or what the architecture always has. */
 static void read_window(key_reader *reader, const ex_architecture *architecture, ex_shape *shape) {
     char full[160];
-    int32_t window = read_integer(reader, "attention.sliding_window", 0, 0, INT32_MAX);
+    int32_t window = read_integer(reader, "attention.sliding_window", architecture->window, 0, INT32_MAX);
     if (window == 0 || architecture->window_period == 0) return;
     shape->window = window;
     const ex_key *key = find(reader, "attention.sliding_window_pattern", full);
@@ -171,8 +171,9 @@ static void read_scales(key_reader *reader, const ex_architecture *architecture,
     bool is_wide = architecture->wide_n_layer > 0 && shape->n_layer == architecture->wide_n_layer;
     double width = is_wide ? (double)shape->n_embd / shape->n_head : (double)shape->head_dim;
     shape->attention_scale = read_optional(reader, "attention.scale", 1 / sqrt(width));
-    shape->attention_softcap = read_optional(reader, "attn_logit_softcapping", 0);
-    shape->logit_softcap = read_optional(reader, "final_logit_softcapping", 0);
+    shape->attention_softcap =
+        read_optional(reader, "attn_logit_softcapping", (double)architecture->attention_softcap);
+    shape->logit_softcap = read_optional(reader, "final_logit_softcapping", (double)architecture->logit_softcap);
     shape->logit_scale = 1 / read_optional(reader, "logit_scale", 1);
     shape->residual_scale = read_optional(reader, "residual_scale", 1);
     double embedding = architecture->scales_embedding ? sqrt(shape->n_embd) : 1;
