@@ -227,8 +227,8 @@ static void test_large_batches(void **state) {
         if (!ex_kernels_all()[0]->matmul[type]) continue;
         const bool small_blocks = ex_type_find(type)->block_elements <= EX_QUANT_BLOCK;
         const struct { size_t n_rows, n_tokens, n_in; } shapes[] = {
-            {35, 37, 512}, {17, 290, 256}, {32, 16, small_blocks ? 352 : 768}};
-        for (size_t i = 0; i < 3; i++) {
+            {35, 37, 512}, {17, 290, 256}, {32, 16, small_blocks ? 352 : 768}, {290, 20, 256}, {18, 132, 1280}};
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
             operands o = make_operands(type, shapes[i].n_rows, shapes[i].n_tokens, shapes[i].n_in, &seed);
             for (const ex_kernels *const *table = ex_kernels_all(); *table; table++) {
                 if (!(*table)->supported(&cpu)) continue;
