@@ -268,8 +268,7 @@ static void fill_tokens(int32_t *tokens, size_t n, int32_t n_vocab) {
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)random_between(&seed, 0, n_vocab);
 }
 
-static void test_same_bits_for_any_threads_and_batches(void **state) {
-    (void)state;
+static void check_same_bits(ex_kv_type kv_type) {
     static int32_t tokens[LONG_PROMPT];
     static const struct { int32_t n_threads; size_t n_batch, cut; } ways[] = {
         {1, 256, LONG_PROMPT}, {2, 512, LONG_PROMPT},         {3, 7, LONG_PROMPT},
@@ -282,7 +281,7 @@ static void test_same_bits_for_any_threads_and_batches(void **state) {
         ex_step step;
         open_fixture(&f, "llama3", NULL, ways[i].n_threads);
         fill_tokens(tokens, LONG_PROMPT, f.model.shape.n_vocab);
-        ex_session_options options = {.n_context = LONG_PROMPT, .n_batch = ways[i].n_batch};
+        ex_session_options options = {.n_context = LONG_PROMPT, .n_batch = ways[i].n_batch, .kv_type = kv_type};
         assert_ok(ex_model_session(&session, &f.model, &options, &error), &error);
         for (size_t done = 0; done < LONG_PROMPT;) {
             size_t n = LONG_PROMPT - done < ways[i].cut ? LONG_PROMPT - done : ways[i].cut;
@@ -295,6 +294,12 @@ static void test_same_bits_for_any_threads_and_batches(void **state) {
         ex_session_close(session);
         close_fixture(&f);
     }
+}
+
+static void test_same_bits_for_any_threads_and_batches(void **state) {
+    (void)state;
+    check_same_bits(EX_KV_F16);
+    check_same_bits(EX_KV_Q8_0);
 }
 
 static void test_rewind_and_fork(void **state) {
