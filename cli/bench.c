@@ -15,7 +15,7 @@
 enum {
     BLOCK = 2,         /* decoded tokens between two switches of the statistics */
     HASH_PREFILL = 24, /* tokens of the fixed prompt that are evaluated together */
-    HASH_DECODE = 8,   /* and one by one */
+    HASH_DECODE = 24,  /* and one by one: so many that the weights have then moved to where decoding reads them */
     BANDWIDTH_BYTES = 1 << 29, /* more than any last-level cache */
     SHARE_ROUNDS = 15,         /* of SHARE_SWEEPS through memory and then SHARE_TOKENS decoded */
     SHARE_SWEEPS = 5,

@@ -173,7 +173,7 @@ typedef struct ex_engine ex_engine;
 typedef struct ex_session ex_session;
 
 typedef struct ex_engine_options {
-    int32_t n_threads;   /* 0: the physical cores that the affinity mask allows */
+    int32_t n_threads;   /* 0: the physical cores that affinity mask and cgroup quota allow */
     const char *kernels; /* NULL: the best that the CPU has; "portable", "avx2", "avx512" force one */
 } ex_engine_options;
 
@@ -242,7 +242,8 @@ EX_API size_t ex_session_position(const ex_session *session); /* tokens held */
 EX_API ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits,
                                    ex_step *step, ex_error *error);
 /* One token for each of several sessions of one engine, all different, in one pass: the weights are read once for all
- * (32 at a time). Results are bit for bit those of ex_session_evaluate. On error no session has moved. */
+ * (32 at a time). Results, [n_sessions] steps, are bit for bit those of ex_session_evaluate. On error no session has
+ * moved. */
 EX_API ex_code ex_sessions_evaluate(ex_session *const *sessions, const int32_t *tokens, size_t n_sessions,
                                     ex_step *steps, ex_error *error);
 /* Forgets every position from `position` on. Evaluating the same tokens again gives the same bits. */
