@@ -4,6 +4,7 @@
  * at the processor where it comes to a barrier, and one that finds another's number there sleeps at once. */
 #include "base/team.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -13,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -55,12 +55,6 @@ static void futex(atomic_uint *word, int operation, unsigned value) {
     syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-static int64_t nanoseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Whether another thread of the team was the last one on this thread's processor. Writes only where that changes. */
 static bool meets_another(ex_team *team, int32_t index) {
     atomic_int *visitor = &team->visitors[(unsigned)sched_getcpu() % N_PROCESSORS];
@@ -78,7 +72,7 @@ static bool spin_while(const atomic_uint *word, unsigned value) {
             if (atomic_load_explicit(word, memory_order_acquire) != value) return true;
             pause_processor();
         }
-        int64_t now = nanoseconds();
+        int64_t now = ex_nanoseconds();
         if (start == 0) start = now;
         if (now - start >= SPIN_LIMIT) return false;
     }

@@ -1,8 +1,8 @@
 /* bandwidth.c - how fast this machine reads memory with the engine's own threads and loads: the roof of decoding. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "generate/engine.h"
@@ -29,12 +29,6 @@ static void run_sweep(void *context, ex_worker *worker) {
     }
 }
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 ex_code ex_bandwidth_open(ex_bandwidth **out, ex_engine *engine, size_t n_bytes, ex_error *error) {
     *out = NULL;
     if (n_bytes < PIECE) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "bandwidth is measured over at least 1 MiB");
@@ -57,9 +51,9 @@ ex_code ex_bandwidth_open(ex_bandwidth **out, ex_engine *engine, size_t n_bytes,
 }
 
 double ex_bandwidth_sweep(ex_bandwidth *bandwidth) {
-    double start = seconds_now();
+    double start = ex_seconds();
     ex_team_run(bandwidth->model->team, run_sweep, bandwidth);
-    return (double)bandwidth->n_bytes / (seconds_now() - start);
+    return (double)bandwidth->n_bytes / (ex_seconds() - start);
 }
 
 void ex_bandwidth_close(ex_bandwidth *bandwidth) {

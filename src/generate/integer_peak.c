@@ -1,6 +1,5 @@
 /* integer_peak.c - how many byte products this machine makes with the engine's own threads: the roof of prefill. */
-#include <time.h>
-
+#include "base/clock.h"
 #include "generate/engine.h"
 
 enum {
@@ -25,20 +24,14 @@ static void run_pieces(void *context, ex_worker *worker) {
     }
 }
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 double ex_integer_peak(ex_engine *engine) {
     const ex_model *model = &engine->model;
     peak_run run = {.kernels = model->kernels, .n_pieces = PIECES_PER_THREAD * (size_t)ex_team_size(model->team)};
     double best = 0;
     for (int i = 0; i < SWEEPS; i++) { /* a peak is the most that was seen */
-        double start = seconds_now();
+        double start = ex_seconds();
         ex_team_run(model->team, run_pieces, &run);
-        double rate = (double)run.operations * (double)run.n_pieces / (seconds_now() - start);
+        double rate = (double)run.operations * (double)run.n_pieces / (ex_seconds() - start);
         if (rate > best) best = rate;
     }
     return best;

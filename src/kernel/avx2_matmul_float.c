@@ -1,6 +1,6 @@
 /* avx2_matmul_float.c - matrix products with float weights: eight partial sums, element i in sum i mod 8. */
 #include "kernel/avx2.h"
-#include "kernel/avx2_tiles.h"
+#include "kernel/matmul_tiles.h"
 
 #include <string.h>
 
@@ -56,21 +56,6 @@ ALWAYS_INLINE void float_tile(load_eight load, size_t weight_bytes, const char *
 #define F16_TILE(...) float_tile(load_f16, 2, __VA_ARGS__)
 #define BF16_TILE(...) float_tile(load_bf16, 2, __VA_ARGS__)
 
-AVX2_DEFINE_TILES(f32, F32_TILE, ROWS, TOKENS)
-AVX2_DEFINE_TILES(f16, F16_TILE, ROWS, TOKENS)
-AVX2_DEFINE_TILES(bf16, BF16_TILE, ROWS, TOKENS)
-
-void ex_avx2_matmul_f32(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                        size_t out_stride) {
-    avx2_run_tiles(&f32_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx2_matmul_f16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                        size_t out_stride) {
-    avx2_run_tiles(&f16_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx2_matmul_bf16(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride) {
-    avx2_run_tiles(&bf16_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
+EX_DEFINE_MATMUL(ex_avx2_matmul_f32, f32, F32_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_avx2_matmul_f16, f16, F16_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_avx2_matmul_bf16, bf16, BF16_TILE, ROWS, TOKENS)

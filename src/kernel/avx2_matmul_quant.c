@@ -4,7 +4,7 @@
  * lane. Byte products need one unsigned operand: weights other than Q8_0's are unsigned before their offset, which is
  * subtracted with the help of the activations' sums; those of Q8_0 lend their sign to the activations instead. */
 #include "kernel/avx2.h"
-#include "kernel/avx2_tiles.h"
+#include "kernel/matmul_tiles.h"
 #include "kernel/formats.h"
 
 #include <stddef.h>
@@ -261,27 +261,7 @@ ALWAYS_INLINE void q6_k_tile(const char *rows, size_t row_bytes, const ex_activa
 #define Q8_0_TILE(...) group_tile(EX_TYPE_Q8_0, sizeof(ex_block_q8_0), __VA_ARGS__)
 #define Q4_0_TILE(...) group_tile(EX_TYPE_Q4_0, sizeof(ex_block_q4_0), __VA_ARGS__)
 
-AVX2_DEFINE_TILES(q8_0, Q8_0_TILE, ROWS, TOKENS)
-AVX2_DEFINE_TILES(q4_0, Q4_0_TILE, ROWS, TOKENS)
-AVX2_DEFINE_TILES(q4_k, q4_k_tile, ROWS, TOKENS)
-AVX2_DEFINE_TILES(q6_k, q6_k_tile, ROWS, TOKENS)
-
-void ex_avx2_matmul_q8_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride) {
-    avx2_run_tiles(&q8_0_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx2_matmul_q4_0(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride) {
-    avx2_run_tiles(&q4_0_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx2_matmul_q4_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride) {
-    avx2_run_tiles(&q4_k_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
-
-void ex_avx2_matmul_q6_k(const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x, float *out,
-                         size_t out_stride) {
-    avx2_run_tiles(&q6_k_tiles, weights, row_bytes, n_rows, x, out, out_stride);
-}
+EX_DEFINE_MATMUL(ex_avx2_matmul_q8_0, q8_0, Q8_0_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_avx2_matmul_q4_0, q4_0, Q4_0_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_avx2_matmul_q4_k, q4_k, q4_k_tile, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_avx2_matmul_q6_k, q6_k, q6_k_tile, ROWS, TOKENS)

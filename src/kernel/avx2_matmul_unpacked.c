@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "kernel/avx2_tiles.h"
+#include "kernel/matmul_tiles.h"
 
 enum {
     ROWS = 2,
@@ -15,7 +15,7 @@ enum {
     BLOCKS = EX_SUPER_BLOCK / EX_QUANT_BLOCK /* in a chunk */
 };
 
-typedef __m256 row_sums[AVX2_TOKEN_GROUP];
+typedef __m256 row_sums[EX_TOKEN_GROUP];
 
 typedef struct chunk {
     const ex_unpacked *weights; /* [ROWS] */
@@ -142,8 +142,8 @@ static void matmul(ex_type type, const void *weights, size_t row_bytes, size_t n
     const ex_packing *packing = ex_packing_find(type);
     ex_unpack *unpack = unpackers[type] ? unpackers[type] : packing->unpack;
     const job j = {packing, unpack, weights, row_bytes, x, out, out_stride};
-    for (size_t t = 0; t < x->n_tokens; t += AVX2_TOKEN_GROUP) {
-        size_t n_tokens = x->n_tokens - t < AVX2_TOKEN_GROUP ? x->n_tokens - t : AVX2_TOKEN_GROUP;
+    for (size_t t = 0; t < x->n_tokens; t += EX_TOKEN_GROUP) {
+        size_t n_tokens = x->n_tokens - t < EX_TOKEN_GROUP ? x->n_tokens - t : EX_TOKEN_GROUP;
         for (size_t r = 0; r < n_rows; r += ROWS)
             multiply_rows(&j, r, n_rows - r < ROWS ? n_rows - r : ROWS, t, n_tokens);
     }

@@ -102,4 +102,19 @@ float ex_avx512_maximum(const float *values, size_t n);
 ex_exponential_sums ex_avx512_exponential_sums(const float *values, size_t n, float *block_maxima);
 size_t ex_avx512_select_at_least(const float *values, size_t n, float threshold, int *indices, size_t capacity);
 
+/* What the tables for AVX-512 and for AMX have in common: all but matrix products and the peak. */
+#define EX_AVX512_FUNCTIONS                                                                                            \
+    .quantize_row = ex_avx512_quantize_row,                                                                            \
+    .rms_norm = ex_avx512_rms_norm,                                                                                    \
+    .swiglu = ex_avx512_swiglu,                                                                                        \
+    .add = ex_avx512_add,                                                                                              \
+    .attention_scores = {ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f32,                               \
+                         ex_avx512_attention_scores_q8_0},                                                             \
+    .softmax = ex_avx512_softmax,                                                                                      \
+    .attention_values = {ex_avx512_attention_values_f16, ex_avx512_attention_values_f32,                               \
+                         ex_avx512_attention_values_q8_0},                                                             \
+    .head_deviation = ex_avx512_head_deviation,                                                                        \
+    .read_memory = ex_avx512_read_memory,                                                                              \
+    .vector_math = {ex_avx512_maximum, ex_avx512_exponential_sums, ex_avx512_select_at_least}
+
 #endif

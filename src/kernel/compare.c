@@ -2,6 +2,7 @@
 #include "kernel/formats.h"
 #include "kernel/kernel.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
@@ -9,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     N_IN = 2048,
@@ -213,20 +213,14 @@ static bool open_operands(operands *o) {
 
 /* ---- measuring ---------------------------------------------------------------------------------------------- */
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* Of the fastest of several runs. */
 static double seconds_of(const subject *what, const ex_kernels *kernels, operands *o, size_t n_tokens) {
-    double best = INFINITY, begin = seconds_now(), start, end = begin;
+    double best = INFINITY, begin = ex_seconds(), start, end = begin;
     o->n_tokens = n_tokens;
     for (int i = 0; i < 3 || end - begin < MEASURE_SECONDS; i++) {
         start = end;
         what->run(kernels, o);
-        end = seconds_now();
+        end = ex_seconds();
         if (end - start < best) best = end - start;
     }
     return best > 0 ? best : 1e-9;
@@ -314,9 +308,9 @@ static bool compare_peaks(comparison *c) {
         double best = 0;
         for (int i = 0; i < 5; i++) {
             int32_t state[EX_PEAK_STATE] = {1, 2, 3, 4};
-            double start = seconds_now();
+            double start = ex_seconds();
             uint64_t operations = (*table)->integer_peak(state, PEAK_ROUNDS);
-            best = fmax(best, (double)operations / (seconds_now() - start));
+            best = fmax(best, (double)operations / (ex_seconds() - start));
         }
         if (!c->report(c->context, &(ex_kernel_report){"integer_peak", "", (*table)->name, 0, 0, best})) return false;
     }

@@ -1,6 +1,6 @@
 /* neon_matmul_float.c - matrix products with float weights: eight partial sums, element i in sum i mod 8. */
 #include "kernel/neon.h"
-#include "kernel/neon_tiles.h"
+#include "kernel/matmul_tiles.h"
 
 #include <string.h>
 
@@ -64,6 +64,6 @@ ALWAYS_INLINE void float_tile(load_eight load, size_t weight_bytes, const char *
 #define F16_TILE(...) float_tile(load_f16, 2, __VA_ARGS__)
 #define BF16_TILE(...) float_tile(load_bf16, 2, __VA_ARGS__)
 
-NEON_DEFINE_MATMUL(f32, F32_TILE, ROWS, TOKENS)
-NEON_DEFINE_MATMUL(f16, F16_TILE, ROWS, TOKENS)
-NEON_DEFINE_MATMUL(bf16, BF16_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_f32, f32, F32_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_f16, f16, F16_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_bf16, bf16, BF16_TILE, ROWS, TOKENS)

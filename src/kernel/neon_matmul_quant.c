@@ -5,7 +5,7 @@
  * multiplied, so offsets need nothing more; the minimums of Q4_K are subtracted with the activations' sums. */
 #include "kernel/formats.h"
 #include "kernel/neon.h"
-#include "kernel/neon_tiles.h"
+#include "kernel/matmul_tiles.h"
 
 #include <string.h>
 
@@ -215,7 +215,7 @@ ALWAYS_INLINE void q6_k_tile(const char *rows, size_t row_bytes, const ex_activa
 #define Q8_0_TILE(...) block_tile(load_q8_0, sizeof(ex_block_q8_0), __VA_ARGS__)
 #define Q4_0_TILE(...) block_tile(load_q4_0, sizeof(ex_block_q4_0), __VA_ARGS__)
 
-NEON_DEFINE_MATMUL(q8_0, Q8_0_TILE, ROWS, TOKENS)
-NEON_DEFINE_MATMUL(q4_0, Q4_0_TILE, ROWS, TOKENS)
-NEON_DEFINE_MATMUL(q4_k, q4_k_tile, ROWS, TOKENS)
-NEON_DEFINE_MATMUL(q6_k, q6_k_tile, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_q8_0, q8_0, Q8_0_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_q4_0, q4_0, Q4_0_TILE, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_q4_k, q4_k, q4_k_tile, ROWS, TOKENS)
+EX_DEFINE_MATMUL(ex_neon_matmul_q6_k, q6_k, q6_k_tile, ROWS, TOKENS)

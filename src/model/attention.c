@@ -37,8 +37,6 @@ static ex_span span_of(const ex_shape *shape, size_t layer, size_t position) {
     return (ex_span){first, position + 1};
 }
 
-static size_t n_sinks(const ex_layer *layer) { return layer->attn_sinks ? 1 : 0; }
-
 /* ---- queries, keys and values -------------------------------------------------------------------------------- */
 
 static void norm_and_rotate(const ex_batch *batch, size_t layer, size_t token, const float *norm, float *head) {
@@ -88,7 +86,7 @@ static ex_activations gather_queries(const ex_batch *batch, const query_tile *ti
 static void keep_row(const ex_batch *batch, const query_tile *tile, size_t head, const float *row, ex_span span) {
     float *scores = tile->timeline->scores;
     if (!scores) return;
-    size_t n = span.last + n_sinks(&batch->model->weights.layers[tile->layer]);
+    size_t n = span.last + ex_layer_sinks(&batch->model->weights.layers[tile->layer]);
     float *kept = scores + (tile->layer * (size_t)batch->model->shape.n_head + head) * n;
     for (size_t j = 0; j < span.first; j++) kept[j] = -INFINITY;
     memcpy(kept + span.first, row + span.first, (n - span.first) * sizeof *row);
@@ -99,7 +97,7 @@ static void reduce_last_row(const ex_batch *batch, const query_tile *tile, size_
     const ex_workspace *w = &batch->model->work;
     ex_statistics *statistics = tile->timeline->statistics;
     size_t n_head = (size_t)batch->model->shape.n_head, at = tile->layer * n_head + head;
-    size_t n = span.last + n_sinks(&batch->model->weights.layers[tile->layer]) - span.first;
+    size_t n = span.last + ex_layer_sinks(&batch->model->weights.layers[tile->layer]) - span.first;
     ex_row_statistics reduced;
     keep_row(batch, tile, head, row, span);
     batch->model->kernels->softmax(row + span.first, n, statistics ? &reduced : NULL);
@@ -121,7 +119,7 @@ static void softmax_rows(const ex_batch *batch, const query_tile *tile, ex_span 
     const ex_workspace *w = &batch->model->work;
     const ex_shape *shape = &batch->model->shape;
     const ex_layer *layer = &batch->model->weights.layers[tile->layer];
-    size_t last_token = batch->n_timelines > 1 ? tile->first_token : batch->n_tokens - 1;
+    size_t last_token = ex_batch_last_token(batch, tile->timeline_index);
     for (size_t t = 0; t < tile->n_tokens; t++) {
         ex_span span = span_of(shape, tile->layer, tile->position + t);
         bool is_last = tile->first_token + t == last_token;
@@ -131,7 +129,7 @@ static void softmax_rows(const ex_batch *batch, const query_tile *tile, ex_span 
             cap_scores(shape->attention_softcap, row + span.first, span.last - span.first);
             if (layer->attn_sinks) row[span.last] = layer->attn_sinks[head];
             if (is_last) reduce_last_row(batch, tile, head, row, span);
-            else batch->model->kernels->softmax(row + span.first, span.last + n_sinks(layer) - span.first, NULL);
+            else batch->model->kernels->softmax(row + span.first, span.last + ex_layer_sinks(layer) - span.first, NULL);
             memset(row + seen.first, 0, (span.first - seen.first) * sizeof *row);
             memset(row + span.last, 0, (seen.last - span.last) * sizeof *row);
         }
@@ -159,9 +157,8 @@ static size_t positions_in_page(size_t page, size_t last) {
 /* Where a tile's scores go: those of a token that is alone right to where the deviation looks for them. */
 static float *scores_of(const ex_batch *batch, const query_tile *tile, const ex_tile *scratch) {
     const ex_workspace *w = &batch->model->work;
-    bool is_alone = batch->n_timelines > 1 || batch->n_tokens == 1;
     size_t row = tile->timeline_index * (size_t)batch->model->shape.n_head + tile->group.first_head;
-    return is_alone ? w->probabilities + row * w->scores_stride : scratch->scores;
+    return ex_batch_is_lone(batch) ? w->probabilities + row * w->scores_stride : scratch->scores;
 }
 
 static const void *keys_of(const query_tile *tile, size_t page) {
@@ -231,8 +228,8 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bo
     size_t tile_tokens = batch->n_timelines > 1 ? 1 : w->tile_tokens;
     size_t n_tiles = (batch->n_tokens + tile_tokens - 1) / tile_tokens;
     /* A token that is alone is stored by the thread that attends for it; others before any attends. */
-    bool is_alone = batch->n_timelines > 1 || batch->n_tokens == 1;
-    if (!is_alone) {
+    bool is_lone = ex_batch_is_lone(batch);
+    if (!is_lone) {
         while (ex_worker_next(worker, n_head_kv * batch->n_tokens, 16, &first, &last))
             for (size_t i = first; i < last; i++) store_key_value(batch, layer, i % n_head_kv, i / n_head_kv);
         ex_worker_barrier(worker);
@@ -242,7 +239,7 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bo
     bool quants_here = quants && group_width % EX_QUANT_BLOCK == 0;
     while (ex_worker_next(worker, n_head_kv * n_tiles, 1, &first, &last)) {
         query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first);
-        if (is_alone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
+        if (is_lone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
         attend_tile(batch, &t, &w->tiles[worker->index], quants_here);
     }
     if (quants && !quants_here) quantize_attended(batch, worker);
@@ -257,9 +254,9 @@ static size_t n_chunks_of(ex_span span) {
 /* The last query's columns in the rows of scores: its positions and the sink. */
 static ex_span columns_of(const ex_batch *batch, size_t timeline, size_t layer) {
     const ex_model *model = batch->model;
-    size_t last_token = batch->n_timelines > 1 ? timeline : batch->n_tokens - 1;
-    ex_span span = span_of(&model->shape, layer, ex_batch_position(batch, last_token));
-    span.last += n_sinks(&model->weights.layers[layer]);
+    size_t position = ex_batch_position(batch, ex_batch_last_token(batch, timeline));
+    ex_span span = span_of(&model->shape, layer, position);
+    span.last += ex_layer_sinks(&model->weights.layers[layer]);
     return span;
 }
 

@@ -46,6 +46,14 @@ static inline size_t ex_batch_position(const ex_batch *batch, size_t token) {
     return batch->n_timelines > 1 ? batch->timelines[token].first : batch->timelines[0].first + token;
 }
 
+/* The one whose results a timeline wants. */
+static inline size_t ex_batch_last_token(const ex_batch *batch, size_t timeline) {
+    return batch->n_timelines > 1 ? timeline : batch->n_tokens - 1;
+}
+
+/* Each token is the only one of its timeline. */
+static inline bool ex_batch_is_lone(const ex_batch *batch) { return batch->n_tokens == batch->n_timelines; }
+
 /* Runs on every worker of a team. */
 void ex_forward(void *batch, ex_worker *worker);
 

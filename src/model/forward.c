@@ -25,7 +25,7 @@ static void prepare_angles(const ex_batch *batch, size_t token) {
     const ex_workspace *w = &batch->model->work;
     int32_t n_pairs = shape->n_rot / 2;
     const ex_timeline *timeline = ex_batch_timeline(batch, token);
-    for (int kind = 0; kind < EX_ROPE_COUNT; kind++) {
+    for (int kind = 0; kind < ex_rope_kinds(shape); kind++) {
         float magnitude = kind == EX_ROPE_LOCAL && shape->local_rope_base > 0 ? 1 : shape->rope_magnitude;
         size_t at = token * (size_t)n_pairs;
         ex_rope_angles(timeline->rope_frequencies + kind * n_pairs, n_pairs, ex_batch_position(batch, token), magnitude,

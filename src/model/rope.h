@@ -7,6 +7,9 @@
 
 enum { EX_ROPE_GLOBAL, EX_ROPE_LOCAL, EX_ROPE_COUNT }; /* layers without and with a sliding window */
 
+/* Most models have no layer of the second kind. */
+static inline int ex_rope_kinds(const ex_shape *shape) { return shape->window > 0 ? EX_ROPE_COUNT : EX_ROPE_LOCAL; }
+
 /* Angle per position for each of n_rot / 2 pairs, in layers of one kind, for a session of n_context positions. */
 void ex_rope_frequencies(const ex_shape *shape, const ex_weights *weights, int kind, size_t n_context,
                          float *frequencies);

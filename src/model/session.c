@@ -31,8 +31,6 @@ static ex_kv_shape kv_shape(const ex_shape *shape, ex_kv_type type) {
     return (ex_kv_shape){type, (size_t)shape->n_layer, (size_t)shape->n_head_kv, (size_t)shape->head_dim};
 }
 
-static size_t n_sinks(const ex_model *model) { return model->architecture->features & EX_FEATURE_SINKS ? 1 : 0; }
-
 static ex_code fill_options(ex_session_options *options, const ex_shape *shape, ex_error *error) {
     size_t n_trained = (size_t)shape->n_context;
     if (options->n_context == 0) options->n_context = n_trained < CONTEXT_DEFAULT_MAX ? n_trained : CONTEXT_DEFAULT_MAX;
@@ -49,7 +47,7 @@ static ex_code fill_options(ex_session_options *options, const ex_shape *shape, 
 static void carve(ex_session *session, ex_region *region) {
     const ex_shape *shape = &session->model->shape;
     size_t n_layer = (size_t)shape->n_layer, n_head = (size_t)shape->n_head, n_context = session->options.n_context;
-    size_t n_columns = n_context + n_sinks(session->model);
+    size_t n_columns = n_context + ex_layer_sinks(session->model->weights.layers);
     ex_statistics *s = &session->statistics;
     s->n_chunks = (n_columns + EX_DEVIATION_CHUNK - 1) / EX_DEVIATION_CHUNK;
     s->n_positions = ex_region_carve(region, n_layer, 1, sizeof *s->n_positions);
@@ -82,7 +80,7 @@ static ex_code open_session(ex_session **out, ex_model *model, const ex_session_
     session->memory = region.base;
     carve(session, &region);
     const ex_shape *shape = &model->shape;
-    for (int kind = 0; kind < EX_ROPE_COUNT; kind++)
+    for (int kind = 0; kind < ex_rope_kinds(shape); kind++)
         ex_rope_frequencies(shape, &model->weights, kind, options->n_context,
                             session->rope_frequencies + kind * (shape->n_rot / 2));
     const ex_statistics *s = &session->statistics;
@@ -204,7 +202,7 @@ static void evaluate_all(ex_session *session, const int32_t *tokens, size_t n_to
 }
 
 static ex_step step_of(ex_session *session, const float *logits) {
-    session->n_scored = session->scores ? session->position + n_sinks(session->model) : 0;
+    session->n_scored = session->scores ? session->position + ex_layer_sinks(session->model->weights.layers) : 0;
     return (ex_step){.logits = logits,
                      .n_vocab = session->model->shape.n_vocab,
                      .attention = session->options.no_attention_statistics ? NULL : &session->attention,

@@ -23,6 +23,9 @@ typedef struct ex_layer { /* norms are NULL where the architecture has none */
     ex_matrix router;                       /* without data where there are no experts */
 } ex_layer;
 
+/* Columns of a row of scores behind its positions. */
+static inline size_t ex_layer_sinks(const ex_layer *layer) { return layer->attn_sinks ? 1 : 0; }
+
 typedef struct ex_weights {
     ex_matrix token_embd, output; /* output is token_embd where they are tied */
     const float *output_norm;     /* [n_embd] */
