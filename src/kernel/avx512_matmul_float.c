@@ -10,7 +10,9 @@ enum {
     TILE_TOKENS = 3,      /* whose sums for all rows of a tile stay in registers */
     CHUNK = 256,          /* weights of one row */
     TOKENS_TOGETHER = 24, /* that share one unpacking */
-    PREFETCH_BYTES = 1024 /* ahead in each row */
+    STREAMS = 16,         /* rows that one token reads together, */
+    STREAM_ROWS = 8,      /* as neighbours of so many others at most, which are read next */
+    PREFETCH_BYTES = 512  /* ahead in each of them; 1,024 is alike */
 };
 
 typedef struct job {
@@ -30,21 +32,39 @@ EX_INLINE __m512 load_weights(ex_type type, const void *row, size_t at, __mmask1
 
 /* ---- one token ---------------------------------------------------------------------------------------------- */
 
-EX_INLINE void multiply_one(const job *j, ex_type type, size_t n_rows) {
-    const size_t element = type == EX_TYPE_F32 ? sizeof(float) : sizeof(uint16_t);
-    __m512 sums[TILE_ROWS];
+EX_INLINE void add_columns(const job *j, ex_type type, size_t n_rows, size_t spacing, size_t at, __mmask16 lanes,
+                           __m512 *sums) {
+    const __m512 values = _mm512_maskz_loadu_ps(lanes, j->values + at);
+    for (size_t r = 0; r < n_rows; r++)
+        sums[r] = _mm512_fmadd_ps(load_weights(type, j->weights + r * spacing, at, lanes), values, sums[r]);
+}
+
+/* n_rows rows, each the `step`-th after the one before. */
+EX_INLINE void multiply_one(const job *j, ex_type type, size_t n_rows, size_t step) {
+    const size_t element = type == EX_TYPE_F32 ? sizeof(float) : sizeof(uint16_t), line = 64 / element;
+    const size_t spacing = step * j->row_bytes;
+    __m512 sums[STREAMS];
     for (size_t r = 0; r < n_rows; r++) sums[r] = _mm512_setzero_ps();
-    for (size_t at = 0; at < j->n_in; at += EX_LANES) {
-        __mmask16 lanes = ex_first_lanes(j->n_in - at);
-        __m512 values = _mm512_maskz_loadu_ps(lanes, j->values + at);
-        for (size_t r = 0; r < n_rows; r++) {
-            const char *row = j->weights + r * j->row_bytes;
-            if (at * element % 64 == 0)
-                _mm_prefetch((const void *)((uintptr_t)row + at * element + PREFETCH_BYTES), _MM_HINT_T0);
-            sums[r] = _mm512_fmadd_ps(load_weights(type, row, at, lanes), values, sums[r]);
-        }
+    size_t at = 0;
+    for (; at + line <= j->n_in; at += line) {
+        const uintptr_t ahead = (uintptr_t)j->weights + at * element + PREFETCH_BYTES;
+        for (size_t r = 0; r < n_rows; r++) _mm_prefetch((const void *)(ahead + r * spacing), _MM_HINT_T0);
+        for (size_t i = 0; i < line; i += EX_LANES) add_columns(j, type, n_rows, spacing, at + i, 0xFFFF, sums);
     }
-    for (size_t r = 0; r < n_rows; r++) j->out[r] = ex_sum_lanes(sums[r]);
+    for (; at < j->n_in; at += EX_LANES) add_columns(j, type, n_rows, spacing, at, ex_first_lanes(j->n_in - at), sums);
+    for (size_t r = 0; r < n_rows; r++) j->out[r * step] = ex_sum_lanes(sums[r]);
+}
+
+/* Rows as STREAMS streams, each of a few whole rows: memory gives more so than for neighbouring rows. */
+EX_INLINE void multiply_streams(job j, ex_type type, size_t n_rows) {
+    while (n_rows >= STREAMS) {
+        const size_t step = n_rows / STREAMS < STREAM_ROWS ? n_rows / STREAMS : STREAM_ROWS;
+        for (size_t r = 0; r < step; r++, j.weights += j.row_bytes, j.out++) multiply_one(&j, type, STREAMS, step);
+        j.weights += (STREAMS - 1) * step * j.row_bytes;
+        j.out += (STREAMS - 1) * step;
+        n_rows -= STREAMS * step;
+    }
+    for (; n_rows > 0; n_rows--, j.weights += j.row_bytes, j.out++) multiply_one(&j, type, 1, 1);
 }
 
 /* ---- many tokens -------------------------------------------------------------------------------------------- */
@@ -100,14 +120,11 @@ EX_INLINE void multiply_many(const job *j, ex_type type, size_t n_rows) {
 /* ---- rows and tokens ---------------------------------------------------------------------------------------- */
 
 EX_INLINE void multiply_rows(job j, ex_type type, size_t n_rows) {
-    for (; n_rows > 0 && j.n_tokens > 1; j.weights += TILE_ROWS * j.row_bytes, j.out += TILE_ROWS) {
+    for (; n_rows > 0; j.weights += TILE_ROWS * j.row_bytes, j.out += TILE_ROWS) {
         size_t n = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
         multiply_many(&j, type, n);
         n_rows -= n;
     }
-    for (; n_rows >= TILE_ROWS; n_rows -= TILE_ROWS, j.weights += TILE_ROWS * j.row_bytes, j.out += TILE_ROWS)
-        multiply_one(&j, type, TILE_ROWS);
-    for (; n_rows > 0; n_rows--, j.weights += j.row_bytes, j.out++) multiply_one(&j, type, 1);
 }
 
 EX_INLINE void matmul(ex_type type, const void *weights, size_t row_bytes, size_t n_rows, const ex_activations *x,
@@ -116,7 +133,8 @@ EX_INLINE void matmul(ex_type type, const void *weights, size_t row_bytes, size_
         size_t n_tokens = x->n_tokens - first < TOKENS_TOGETHER ? x->n_tokens - first : TOKENS_TOGETHER;
         job j = {weights, row_bytes, x->n_in, n_tokens, x->values + first * x->n_in, out + first * out_stride,
                  out_stride};
-        multiply_rows(j, type, n_rows);
+        if (n_tokens == 1) multiply_streams(j, type, n_rows);
+        else multiply_rows(j, type, n_rows);
     }
 }
 
