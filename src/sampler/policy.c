@@ -1,12 +1,15 @@
-/* policy.c - the table of policy keys, the presets as values, and reading and writing one value by key. */
+/* policy.c - the table of policy keys, and reading and writing one value by key. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "sampler/near_name.h"
 #include "sampler/number.h"
 #include "sampler/policy_keys.h"
+#include "sampler/rule_program.h"
+#include "sampler/stage.h"
 
 static const char *const scopes[] = {[EX_SCOPE_ALL] = "all", [EX_SCOPE_LAST] = "last", NULL};
 static const char *const sources[] = {[EX_VARENTROPY_TOKEN] = "token", [EX_VARENTROPY_SEQUENCE] = "sequence", NULL};
@@ -21,6 +24,7 @@ _Static_assert(sizeof(ex_scope) == sizeof(int32_t) && sizeof(ex_varentropy_sourc
 #define CHOICE(key, words, value) ROW(key, EX_POLICY_CHOICE, 0, 0, value, words)
 #define SWITCH(key, value) ROW(key, EX_POLICY_SWITCH, 0, 0, value, switches)
 #define TEXT(key, value) ROW(key, EX_POLICY_TEXT, 0, sizeof((ex_policy *)0)->key, value, NULL)
+#define RULES(key) ROW(key, EX_POLICY_RULES, 0, sizeof((ex_policy *)0)->key, "", NULL)
 
 enum { COUNT_MAX = 1000000 }; /* of tokens, wherever a number of them is wanted */
 
@@ -53,6 +57,12 @@ const ex_policy_key_row ex_policy_keys[] = {
     NUMBER(hehv_top_p_coef, -100, 100, "0.2"),
     NUMBER(hehv_min_top_p, 0, 1, "0.5"),
     INTEGER(candidates, 1, EX_DRAWS_MAX, "12"),
+    SWITCH(candidate_draws, "true"),
+    INTEGER(lookahead, 0, 16, "0"),
+    INTEGER(branches, 2, 16, "3"),
+    INTEGER(branch_tokens, 1, 256, "8"),
+    INTEGER(rewind, 1, EX_REWIND_MAX, "8"),
+    INTEGER(rewind_limit, 0, COUNT_MAX, "8"),
     NUMBER(ada_temp_logits, -100, 100, "0.3"),
     NUMBER(ada_temp_attn, -100, 100, "0.2"),
     NUMBER(ada_temp_agree, -100, 100, "0.2"),
@@ -76,31 +86,38 @@ const ex_policy_key_row ex_policy_keys[] = {
     TEXT(clarify_text, " [CLARIFY]"),
     INTEGER(clarify_cooldown, 0, COUNT_MAX, "32"),
     INTEGER(clarify_limit, 0, COUNT_MAX, "3"),
+    NUMBER(dynatemp_range, 0, 100, "0"),
+    NUMBER(dynatemp_exponent, 0, 100, "1"),
+    NUMBER(repeat_penalty, 0.01, 100, "1"),
+    NUMBER(frequency_penalty, -100, 100, "0"),
+    NUMBER(presence_penalty, -100, 100, "0"),
+    INTEGER(repeat_last_n, -1, EX_CONTEXT_MAX, "64"),
+    NUMBER(dry_multiplier, 0, 100, "0"),
+    NUMBER(dry_base, 1, 100, "1.75"),
+    INTEGER(dry_allowed_length, 0, COUNT_MAX, "2"),
+    INTEGER(dry_penalty_last_n, -1, EX_CONTEXT_MAX, "-1"),
+    TEXT(dry_sequence_breakers, "[\"\\n\", \":\", \"\\\"\", \"*\"]"),
+    NUMBER(xtc_probability, 0, 1, "0"),
+    NUMBER(xtc_threshold, 0, 1, "0.1"),
+    NUMBER(typical_p, 0, 1, "1"),
+    NUMBER(top_n_sigma, -1, 1000, "-1"),
+    NUMBER(top_h, 0, 1, "1"),
+    NUMBER(eta_cutoff, 0, 1, "0"),
+    NUMBER(epsilon_cutoff, 0, 1, "0"),
+    INTEGER(mirostat, 0, 2, "0"),
+    NUMBER(mirostat_tau, 0, 100, "5"),
+    NUMBER(mirostat_eta, 0, 1, "0.1"),
+    NUMBER(adaptive_target, -1, 1, "-1"),
+    NUMBER(adaptive_decay, 0, 0.99, "0.9"),
+    TEXT(logit_bias, ""),
+    TEXT(banned_strings, ""),
+    TEXT(samplers, "temperature;min_p;top_k;top_p"),
+    RULES(rules),
     {0},
 };
 
 _Static_assert(sizeof ex_policy_keys / sizeof *ex_policy_keys <= EX_POLICY_KEYS_MAX,
                "a reader has a place for every key");
-
-typedef struct preset_setting {
-    const char *key, *value;
-} preset_setting;
-
-typedef struct policy_preset {
-    const char *name;
-    preset_setting settings[8]; /* what differs from the first preset; ends with a NULL key */
-} policy_preset;
-
-static const policy_preset presets[] = {
-    {"entropixplained", {{0}}},
-    {"entropix-2024-10", {{"scope", "last"}, {"clarify_entropy", "5"}, {"explore_entropy", "5"}, {"high_entropy", "3"},
-                          {"candidates", "5"}, {"clarify_text", " ..."}}},
-    {"plain", {{"strategies", "false"}}},
-};
-
-enum { PRESET_COUNT = sizeof presets / sizeof *presets };
-
-const char *ex_policy_preset_name(size_t index) { return index < PRESET_COUNT ? presets[index].name : NULL; }
 
 const char *ex_policy_key(size_t index) {
     return index < sizeof ex_policy_keys / sizeof *ex_policy_keys ? ex_policy_keys[index].name : NULL;
@@ -112,29 +129,10 @@ const ex_policy_key_row *ex_policy_find_key(const char *name) {
     return NULL;
 }
 
-static ex_code fail_preset(const char *name, ex_error *error) {
-    char names[200] = "";
-    size_t length = 0;
-    for (size_t i = 0; i < PRESET_COUNT && length < sizeof names; i++)
-        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", presets[i].name);
-    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "there is no preset \"%.60s\"; there are %s", name, names);
-}
-
-ex_code ex_policy_preset(ex_policy *policy, const char *name, ex_error *error) {
-    const policy_preset *chosen = &presets[0];
-    while (name && strcmp(chosen->name, name) != 0)
-        if (++chosen == presets + PRESET_COUNT) return fail_preset(name, error);
-    ex_policy values = {0};
-    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) {
-        ex_code code = ex_policy_set(&values, row->name, row->value, error);
-        if (code != EX_OK) return code;
-    }
-    for (const preset_setting *setting = chosen->settings; setting->key; setting++) {
-        ex_code code = ex_policy_set(&values, setting->key, setting->value, error);
-        if (code != EX_OK) return code;
-    }
-    *policy = values;
-    return EX_OK;
+void ex_policy_defaults(ex_policy *policy) {
+    *policy = (ex_policy){0};
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++)
+        if (row->kind != EX_POLICY_RULES) ex_policy_set(policy, row->name, row->value, NULL);
 }
 
 static ex_code parse_in_range(const ex_policy_key_row *row, const char *value, double *out, ex_error *error) {
@@ -189,16 +187,32 @@ static ex_code set_switch(const ex_policy_key_row *row, void *field, const char 
     return code;
 }
 
-static ex_code set_text(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+/* What a policy file can hold. */
+static ex_code check_text(const ex_policy_key_row *row, const char *value, ex_error *error) {
     size_t length = strlen(value), valid = ex_utf8_valid_prefix(value, length);
     if (valid < length)
         return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: byte %zu of the text is not valid UTF-8", row->name, valid);
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)value[i] < ' ' && value[i] != '\n' && value[i] != '\t' && value[i] != '\r')
+            return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: byte %zu of the text is a control character", row->name, i);
+    return EX_OK;
+}
+
+static ex_code set_text(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    size_t length = strlen(value);
+    ex_code code = check_text(row, value, error);
+    if (code != EX_OK) return code;
     if ((double)length >= row->highest)
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s: the text has %zu bytes, at most %.0f fit", row->name, length,
                        row->highest - 1);
     memset(field, 0, (size_t)row->highest);
     memcpy(field, value, length);
     return EX_OK;
+}
+
+static ex_code set_rules(const ex_policy_key_row *row, void *field, const char *value, ex_error *error) {
+    ex_code code = check_text(row, value, error);
+    return code == EX_OK ? ex_rules_clean(field, value, strlen(value), row->name, 1, error) : code;
 }
 
 static int get_number(const ex_policy_key_row *row, const void *field, char *value, size_t size) {
@@ -232,11 +246,20 @@ static const struct kind_functions {
 } kinds[] = {
     [EX_POLICY_NUMBER] = {set_number, get_number}, [EX_POLICY_INTEGER] = {set_integer, get_integer},
     [EX_POLICY_CHOICE] = {set_choice, get_choice}, [EX_POLICY_SWITCH] = {set_switch, get_switch},
-    [EX_POLICY_TEXT] = {set_text, get_text},
+    [EX_POLICY_TEXT] = {set_text, get_text},       [EX_POLICY_RULES] = {set_rules, get_text},
 };
 
+const char *ex_policy_key_advice(const char *key, char *text, size_t size) {
+    char advice[80];
+    ex_near_name near = {.typed = key, .length = strlen(key)};
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) ex_near_name_try(&near, row->name);
+    snprintf(text, size, "there is no policy key \"%.60s\"%s", key, ex_near_name_advice(&near, advice, sizeof advice));
+    return text;
+}
+
 static ex_code fail_key(const char *key, ex_error *error) {
-    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "there is no policy key \"%.60s\"", key);
+    char advice[200];
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%s", ex_policy_key_advice(key, advice, sizeof advice));
 }
 
 ex_code ex_policy_set(ex_policy *policy, const char *key, const char *value, ex_error *error) {
@@ -281,7 +304,7 @@ static ex_code check_orders(const ex_policy *policy, ex_error *error) {
 ex_code ex_policy_check(const ex_policy *policy, ex_error *error) {
     ex_policy copy;
     for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) {
-        char value[sizeof policy->clarify_text];
+        char value[sizeof policy->rules];
         ex_code code = ex_policy_get(policy, row->name, value, sizeof value, error);
         if (code == EX_OK) code = ex_policy_set(&copy, row->name, value, error);
         if (code != EX_OK) return code;

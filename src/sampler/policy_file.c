@@ -1,5 +1,5 @@
-/* policy_file.c - policy files: `key = value` lines, comments, and a first `preset = NAME`. Every complaint names file,
- * line and key. */
+/* policy_file.c - policy files: `key = value` lines, comments, a first `preset = NAME`, and rules as sections at the
+ * end. Every complaint names file, line and key. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +9,14 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "sampler/policy_keys.h"
+#include "sampler/rule_program.h"
 
 enum { FILE_MAX = 1 << 20, KEY_MAX = 64, VALUE_MAX = 512 };
 
 typedef struct policy_reader {
     const char *name; /* of the file, for messages */
     size_t line;      /* from 1 */
-    bool has_preset, has_key;
+    bool has_preset, has_key, is_complete; /* complete: nothing needs to be set */
     size_t set_on_line[EX_POLICY_KEYS_MAX]; /* by index in ex_policy_keys; 0: not yet */
     ex_policy policy;
     ex_error *error;
@@ -108,7 +109,7 @@ static ex_code read_preset(policy_reader *reader, const char *value) {
     if (reader->has_key) return fail_here(reader, EX_ERROR_ARGUMENT, "preset: it must come before all other keys");
     ex_code code = ex_policy_preset(&reader->policy, value, &inner);
     if (code != EX_OK) return fail_here(reader, code, "preset: %s", inner.message);
-    reader->has_preset = true;
+    reader->has_preset = reader->is_complete = true;
     return EX_OK;
 }
 
@@ -116,7 +117,10 @@ static ex_code read_key(policy_reader *reader, const char *key, const char *valu
     if (strcmp(key, "preset") == 0) return read_preset(reader, value);
     reader->has_key = true;
     const ex_policy_key_row *row = ex_policy_find_key(key);
-    if (!row) return fail_here(reader, EX_ERROR_ARGUMENT, "there is no policy key \"%s\"", key);
+    char advice[200];
+    if (!row) return fail_here(reader, EX_ERROR_ARGUMENT, "%s", ex_policy_key_advice(key, advice, sizeof advice));
+    if (row->kind == EX_POLICY_RULES)
+        return fail_here(reader, EX_ERROR_ARGUMENT, "rules: in a file each rule is a section, `[NAME]`");
     size_t *set_on_line = &reader->set_on_line[row - ex_policy_keys];
     if (*set_on_line > 0)
         return fail_here(reader, EX_ERROR_ARGUMENT, "%s: it was set before, in line %zu", key, *set_on_line);
@@ -129,8 +133,6 @@ static ex_code read_key(policy_reader *reader, const char *key, const char *valu
 static ex_code read_line(policy_reader *reader, slice line) {
     line = trim(line);
     if (line.length == 0 || starts_comment(line, 0)) return EX_OK;
-    if (line.data[0] == '[')
-        return fail_here(reader, EX_ERROR_FORMAT, "sections are not used in policy files: remove this line");
     const char *equals = memchr(line.data, '=', line.length);
     if (!equals)
         return fail_here(reader, EX_ERROR_FORMAT, "\"%.*s\": expected `key = value`",
@@ -166,14 +168,18 @@ static void share_boundary(policy_reader *reader) {
     *explore = *high;
 }
 
-static ex_code check_complete(policy_reader *reader) {
+static ex_code check_complete(policy_reader *reader, bool has_rules) {
     share_boundary(reader);
-    for (size_t i = 0; ex_policy_keys[i].name && !reader->has_preset; i++)
-        if (reader->set_on_line[i] == 0)
+    for (size_t i = 0; ex_policy_keys[i].name && !reader->is_complete; i++)
+        if (reader->set_on_line[i] == 0 && ex_policy_keys[i].kind != EX_POLICY_RULES)
             return fail_here(reader, EX_ERROR_ARGUMENT,
                              "%s: it is missing; set it, or begin the file with "
                              "`preset = entropixplained` for the values that the file leaves out",
                              ex_policy_keys[i].name);
+    if (!reader->is_complete && reader->policy.strategies && !has_rules)
+        return fail_here(reader, EX_ERROR_ARGUMENT,
+                         "there are no rules: add a section `[NAME]` for each, set `strategies = false`, or begin the "
+                         "file with `preset = entropixplained` for its rules");
     ex_error inner;
     ex_code code = ex_policy_check(&reader->policy, &inner);
     return code == EX_OK ? EX_OK : fail_here(reader, code, "%s", inner.message);
@@ -184,22 +190,61 @@ static slice without_byte_order_mark(slice text) {
     return text;
 }
 
-ex_code ex_policy_parse(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error) {
-    policy_reader reader = {.name = name ? name : "policy", .error = error};
-    slice rest = without_byte_order_mark((slice){text, length});
-    while (rest.length > 0) {
-        const char *end = memchr(rest.data, '\n', rest.length);
-        slice line = {rest.data, end ? (size_t)(end - rest.data) : rest.length};
-        size_t used = end ? line.length + 1 : line.length;
-        rest = (slice){rest.data + used, rest.length - used};
-        reader.line++;
-        ex_code code = check_characters(&reader, line);
-        if (code == EX_OK) code = read_line(&reader, line);
+static bool begins_section(slice line) {
+    line = trim(line);
+    return line.length > 0 && line.data[0] == '[';
+}
+
+static slice take_line(slice *rest) {
+    const char *end = memchr(rest->data, '\n', rest->length);
+    slice line = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
+    size_t used = end ? line.length + 1 : line.length;
+    *rest = (slice){rest->data + used, rest->length - used};
+    return line;
+}
+
+/* Up to the first section, which is left in `rest`. */
+static ex_code read_keys(policy_reader *reader, slice *rest) {
+    while (rest->length > 0) {
+        slice after = *rest, line = take_line(&after);
+        if (begins_section(line)) return EX_OK;
+        *rest = after;
+        reader->line++;
+        ex_code code = check_characters(reader, line);
+        if (code == EX_OK) code = read_line(reader, line);
         if (code != EX_OK) return code;
     }
-    ex_code code = check_complete(&reader);
-    if (code == EX_OK) *policy = reader.policy;
+    return EX_OK;
+}
+
+/* All sections; with one of them, those of the preset are gone. */
+static ex_code read_rules(policy_reader *reader, slice text) {
+    const size_t first = reader->line + 1;
+    for (slice rest = text; rest.length > 0;) {
+        reader->line++;
+        ex_code code = check_characters(reader, take_line(&rest));
+        if (code != EX_OK) return code;
+    }
+    return ex_rules_clean(reader->policy.rules, text.data, text.length, reader->name, first, reader->error);
+}
+
+static ex_code read_policy(policy_reader *reader, ex_policy *policy, slice text) {
+    slice rest = without_byte_order_mark(text);
+    ex_code code = read_keys(reader, &rest);
+    if (code == EX_OK && rest.length > 0) code = read_rules(reader, rest);
+    if (code == EX_OK) code = check_complete(reader, rest.length > 0);
+    if (code == EX_OK) *policy = reader->policy;
     return code;
+}
+
+ex_code ex_policy_parse(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error) {
+    policy_reader reader = {.name = name ? name : "policy", .error = error};
+    return read_policy(&reader, policy, (slice){text, length});
+}
+
+ex_code ex_policy_parse_preset(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error) {
+    policy_reader reader = {.name = name, .is_complete = true, .policy = *policy, .error = error};
+    return read_policy(&reader, policy, (slice){text, length});
 }
 
 ex_code ex_policy_read(ex_policy *policy, const char *path, ex_error *error) {
@@ -218,4 +263,47 @@ ex_code ex_policy_read(ex_policy *policy, const char *path, ex_error *error) {
     if (code == EX_OK) code = ex_policy_parse(policy, text, length, path, error);
     free(text);
     return code;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+typedef struct policy_writer {
+    char *text;
+    size_t size, length; /* `length` counts what does not fit too */
+} policy_writer;
+
+static void put(policy_writer *writer, const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++, writer->length++)
+        if (writer->length + 1 < writer->size) writer->text[writer->length] = text[i];
+}
+
+static void put_quoted(policy_writer *writer, const char *text) {
+    put(writer, "\"", 1);
+    for (; *text; text++) {
+        const char *escaped = *text == '\n' ? "\\n" : *text == '\t' ? "\\t" : *text == '"' ? "\\\"" : "\\\\";
+        bool plain = *text != '\n' && *text != '\t' && *text != '"' && *text != '\\';
+        put(writer, plain ? text : escaped, plain ? 1 : 2);
+    }
+    put(writer, "\"", 1);
+}
+
+void ex_policy_format(const ex_policy *policy, char *text, size_t size, size_t *length) {
+    policy_writer writer = {text, size, 0};
+    for (const ex_policy_key_row *row = ex_policy_keys; row->name; row++) {
+        char value[VALUE_MAX] = "";
+        if (row->kind == EX_POLICY_RULES) continue;
+        ex_policy_get(policy, row->name, value, sizeof value, NULL);
+        put(&writer, row->name, strlen(row->name));
+        put(&writer, " = ", 3);
+        if (row->kind == EX_POLICY_TEXT)
+            put_quoted(&writer, value);
+        else
+            put(&writer, value, strlen(value));
+        put(&writer, "\n", 1);
+    }
+    size_t n_rules = strnlen(policy->rules, sizeof policy->rules);
+    if (n_rules > 0) put(&writer, "\n", 1);
+    put(&writer, policy->rules, n_rules);
+    if (size > 0) text[writer.length < size ? writer.length : size - 1] = 0;
+    *length = writer.length;
 }
