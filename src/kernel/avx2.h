@@ -73,20 +73,21 @@ ALWAYS_INLINE void avx2_prefetch_ahead(const void *memory, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i += LINE) _mm_prefetch((const char *)memory + DISTANCE + i, _MM_HINT_T0);
 }
 
-/* A part of the page of keys or values that comes next. It lies somewhere else than this one, and so the processor
- * cannot guess it. */
+/* Some lines of what comes soon, counted in turn over all streams. */
 typedef struct avx2_ahead {
-    const char *memory;
-    size_t n_bytes;
+    const ex_ahead *ahead;
+    size_t first, last;
 } avx2_ahead;
 
-ALWAYS_INLINE avx2_ahead avx2_part_ahead(const void *next, size_t from, size_t n_bytes) {
-    return next ? (avx2_ahead){(const char *)next + from, n_bytes} : (avx2_ahead){NULL, 0};
+ALWAYS_INLINE avx2_ahead avx2_part_ahead(const ex_ahead *ahead, size_t from, size_t n_bytes) {
+    return ahead ? (avx2_ahead){ahead, from / 64, (from + n_bytes) / 64} : (avx2_ahead){NULL, 0, 0};
 }
 
 /* Asks for the part's line `i`, if it has that many. */
 ALWAYS_INLINE void avx2_ask_ahead(avx2_ahead part, size_t i) {
-    if (i * 64 < part.n_bytes) _mm_prefetch(part.memory + i * 64, _MM_HINT_T0);
+    size_t line = part.first + i;
+    if (line >= part.last) return;
+    _mm_prefetch(part.ahead->streams[line % EX_AHEAD_STREAMS] + line / EX_AHEAD_STREAMS * 64, _MM_HINT_T0);
 }
 
 /* e^(x + error) in two factors: x = n ln 2 + r with |r| <= ln 2 / 2; returns e^(r + error) - 1 and gives 2^n. `x` must

@@ -17,18 +17,18 @@ ALWAYS_INLINE __m256 load_page(ex_kv_type type, const void *elements, size_t i) 
                              : avx2_load_halves((const uint16_t *)elements + i);
 }
 
-/* Scores of positions from `first` on. The tile asks for as much of the next page as it reads of this one. */
+/* Scores of positions from `first` on. The tile asks for as much ahead as it reads of this one. */
 ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t head_dim, const void *keys,
-                               const void *next, size_t first, __m256 scale, float *scores, size_t scores_stride,
+                               const ex_ahead *ahead, size_t first, __m256 scale, float *scores, size_t scores_stride,
                                size_t n_query, size_t n_vectors) {
     const size_t page_bytes = ex_kv_bytes(type, head_dim);
-    const avx2_ahead ahead = avx2_part_ahead(next, page_bytes * first / EX_KV_PAGE, page_bytes * n_vectors / 8);
+    const avx2_ahead part = avx2_part_ahead(ahead, page_bytes * first / EX_KV_PAGE, page_bytes * n_vectors / 8);
     __m256 sums[QUERIES][SINGLE_VECTORS];
     UNROLL for (size_t q = 0; q < n_query; q++)
         UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_setzero_ps();
     for (size_t d = 0; d < head_dim; d++) {
         __m256 row[SINGLE_VECTORS];
-        avx2_ask_ahead(ahead, d);
+        avx2_ask_ahead(part, d);
         UNROLL for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, keys, d * EX_KV_PAGE + first + v * 8);
         UNROLL for (size_t q = 0; q < n_query; q++) {
             __m256 query = _mm256_broadcast_ss(queries + q * head_dim + d);
@@ -40,43 +40,44 @@ ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t hea
             _mm256_storeu_ps(scores + q * scores_stride + first + v * 8, _mm256_mul_ps(scale, sums[q][v]));
 }
 
-ALWAYS_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys, const void *next,
-                                    size_t n_positions, float scale, float *scores, size_t stride) {
+ALWAYS_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys,
+                                    const ex_ahead *ahead, size_t n_positions, float scale, float *scores,
+                                    size_t stride) {
     const size_t n_query = queries->n_tokens, head_dim = queries->n_in;
     const __m256 scales = _mm256_set1_ps(scale);
     size_t q = 0;
     for (; q + QUERIES <= n_query; q += QUERIES)
         for (size_t j = 0; j < n_positions; j += QUERY_VECTORS * 8)
-            scores_tile(type, queries->values + q * head_dim, head_dim, keys, q == 0 ? next : NULL, j, scales,
+            scores_tile(type, queries->values + q * head_dim, head_dim, keys, q == 0 ? ahead : NULL, j, scales,
                         scores + q * stride, stride, QUERIES, QUERY_VECTORS);
     for (; q < n_query; q++)
         for (size_t j = 0; j < n_positions; j += SINGLE_VECTORS * 8)
-            scores_tile(type, queries->values + q * head_dim, head_dim, keys, q == 0 ? next : NULL, j, scales,
+            scores_tile(type, queries->values + q * head_dim, head_dim, keys, q == 0 ? ahead : NULL, j, scales,
                         scores + q * stride, stride, 1, SINGLE_VECTORS);
 }
 
-void ex_avx2_attention_scores_f16(const ex_activations *queries, const void *keys, const void *next,
+void ex_avx2_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
-    attention_scores(EX_KV_F16, queries, keys, next, n_positions, scale, scores, scores_stride);
+    attention_scores(EX_KV_F16, queries, keys, ahead, n_positions, scale, scores, scores_stride);
 }
 
-void ex_avx2_attention_scores_f32(const ex_activations *queries, const void *keys, const void *next,
+void ex_avx2_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
-    attention_scores(EX_KV_F32, queries, keys, next, n_positions, scale, scores, scores_stride);
+    attention_scores(EX_KV_F32, queries, keys, ahead, n_positions, scale, scores, scores_stride);
 }
 
 /* Dimensions from `first` on. */
 ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size_t stride, const void *values,
-                               const void *next, size_t n_positions, size_t head_dim, size_t first, float *out,
+                               const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t first, float *out,
                                size_t n_query, size_t n_vectors) {
     const size_t dimension_bytes = ex_kv_bytes(type, head_dim) / head_dim;
-    const avx2_ahead ahead = avx2_part_ahead(next, dimension_bytes * first, dimension_bytes * n_vectors * 8);
+    const avx2_ahead part = avx2_part_ahead(ahead, dimension_bytes * first, dimension_bytes * n_vectors * 8);
     __m256 sums[QUERIES][SINGLE_VECTORS];
     UNROLL for (size_t q = 0; q < n_query; q++)
         UNROLL for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm256_loadu_ps(out + q * head_dim + first + v * 8);
     for (size_t j = 0; j < n_positions; j++) {
         __m256 row[SINGLE_VECTORS];
-        avx2_ask_ahead(ahead, j);
+        avx2_ask_ahead(part, j);
         UNROLL for (size_t v = 0; v < n_vectors; v++) row[v] = load_page(type, values, j * head_dim + first + v * 8);
         UNROLL for (size_t q = 0; q < n_query; q++) {
             __m256 probability = _mm256_broadcast_ss(probabilities + q * stride + j);
@@ -89,33 +90,33 @@ ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size
 
 /* head_dim is a multiple of 8. */
 ALWAYS_INLINE void attention_values(ex_kv_type type, const float *p, size_t stride, size_t n_query, const void *values,
-                                    const void *next, size_t n_positions, size_t head_dim, float *out) {
-    for (; n_query >= QUERIES; n_query -= QUERIES, p += QUERIES * stride, out += QUERIES * head_dim, next = NULL) {
+                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+    for (; n_query >= QUERIES; n_query -= QUERIES, p += QUERIES * stride, out += QUERIES * head_dim, ahead = NULL) {
         size_t d = 0;
         for (; d + QUERY_VECTORS * 8 <= head_dim; d += QUERY_VECTORS * 8)
-            values_tile(type, p, stride, values, next, n_positions, head_dim, d, out, QUERIES, QUERY_VECTORS);
-        if (d < head_dim) values_tile(type, p, stride, values, next, n_positions, head_dim, d, out, QUERIES, 1);
+            values_tile(type, p, stride, values, ahead, n_positions, head_dim, d, out, QUERIES, QUERY_VECTORS);
+        if (d < head_dim) values_tile(type, p, stride, values, ahead, n_positions, head_dim, d, out, QUERIES, 1);
     }
-    for (; n_query > 0; n_query--, p += stride, out += head_dim, next = NULL) {
+    for (; n_query > 0; n_query--, p += stride, out += head_dim, ahead = NULL) {
         size_t d = 0;
         for (; d + SINGLE_VECTORS * 8 <= head_dim; d += SINGLE_VECTORS * 8)
-            values_tile(type, p, stride, values, next, n_positions, head_dim, d, out, 1, SINGLE_VECTORS);
-        for (; d < head_dim; d += 8) values_tile(type, p, stride, values, next, n_positions, head_dim, d, out, 1, 1);
+            values_tile(type, p, stride, values, ahead, n_positions, head_dim, d, out, 1, SINGLE_VECTORS);
+        for (; d < head_dim; d += 8) values_tile(type, p, stride, values, ahead, n_positions, head_dim, d, out, 1, 1);
     }
 }
 
 void ex_avx2_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const void *next, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
-        attention_values(EX_KV_F16, probabilities, stride, n_query, values, next, n_positions, head_dim, out);
-    else ex_portable_attention_values_f16(probabilities, stride, n_query, values, next, n_positions, head_dim, out);
+        attention_values(EX_KV_F16, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
+    else ex_portable_attention_values_f16(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 void ex_avx2_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const void *next, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
-        attention_values(EX_KV_F32, probabilities, stride, n_query, values, next, n_positions, head_dim, out);
-    else ex_portable_attention_values_f32(probabilities, stride, n_query, values, next, n_positions, head_dim, out);
+        attention_values(EX_KV_F32, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
+    else ex_portable_attention_values_f32(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 /* ---- softmax ------------------------------------------------------------------------------------------------ */

@@ -21,11 +21,11 @@ static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halve
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves));
 }
 
-/* Asks for n_bytes of the page that comes next, from `from` on; NULL: there is none. It lies somewhere else than this
- * one, and so the processor cannot guess it. */
-EX_INLINE void ex_ask_ahead(const void *next, size_t from, size_t n_bytes) {
-    if (!next) return;
-    for (size_t i = 0; i < n_bytes; i += 64) _mm_prefetch((const char *)next + from + i, _MM_HINT_T0);
+/* Asks for as many lines of what comes soon as are in n_bytes from `from` on: lines in turn from all streams. */
+EX_INLINE void ex_ask_ahead(const ex_ahead *ahead, size_t from, size_t n_bytes) {
+    if (!ahead) return;
+    for (size_t line = from / 64; line < (from + n_bytes) / 64; line++)
+        _mm_prefetch(ahead->streams[line % EX_AHEAD_STREAMS] + line / EX_AHEAD_STREAMS * 64, _MM_HINT_T0);
 }
 
 /* The sum of all lanes: always of lane i and lane i + 8, then + 4, + 2, + 1. */

@@ -17,14 +17,14 @@ EX_INLINE __m512 load_elements(ex_kv_type type, __mmask16 lanes, const void *ele
 
 /* A lane is a position. All positions of the page are computed, used or not: no sum depends on their number. */
 EX_INLINE void score_page(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                          const void *next, float scale, float *scores, size_t stride) {
+                          const ex_ahead *ahead, float scale, float *scores, size_t stride) {
     const size_t row_bytes = EX_KV_PAGE * (type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t));
     __m512 sums[4][PAGE_VECTORS];
     for (size_t q = 0; q < n_query; q++)
         for (size_t v = 0; v < PAGE_VECTORS; v++) sums[q][v] = _mm512_setzero_ps();
     for (size_t d = 0; d < head_dim; d++) {
         __m512 elements[PAGE_VECTORS];
-        ex_ask_ahead(next, d * row_bytes, row_bytes);
+        ex_ask_ahead(ahead, d * row_bytes, row_bytes);
         for (size_t v = 0; v < PAGE_VECTORS; v++)
             elements[v] = load_elements(type, 0xFFFF, keys, d * EX_KV_PAGE + v * EX_LANES);
         for (size_t q = 0; q < n_query; q++) {
@@ -37,32 +37,32 @@ EX_INLINE void score_page(ex_kv_type type, const float *queries, size_t n_query,
             _mm512_storeu_ps(scores + q * stride + v * EX_LANES, _mm512_mul_ps(sums[q][v], _mm512_set1_ps(scale)));
 }
 
-EX_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys, const void *next,
-                                float scale, float *scores, size_t stride) {
+EX_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys,
+                                const ex_ahead *ahead, float scale, float *scores, size_t stride) {
     const size_t n_query = queries->n_tokens, head_dim = queries->n_in;
     const float *values = queries->values;
     size_t q = 0;
     for (; q + 4 <= n_query; q += 4)
-        score_page(type, values + q * head_dim, 4, head_dim, keys, q == 0 ? next : NULL, scale, scores + q * stride,
+        score_page(type, values + q * head_dim, 4, head_dim, keys, q == 0 ? ahead : NULL, scale, scores + q * stride,
                    stride);
     for (; q + 2 <= n_query; q += 2)
-        score_page(type, values + q * head_dim, 2, head_dim, keys, q == 0 ? next : NULL, scale, scores + q * stride,
+        score_page(type, values + q * head_dim, 2, head_dim, keys, q == 0 ? ahead : NULL, scale, scores + q * stride,
                    stride);
     if (q < n_query)
-        score_page(type, values + q * head_dim, 1, head_dim, keys, q == 0 ? next : NULL, scale, scores + q * stride,
+        score_page(type, values + q * head_dim, 1, head_dim, keys, q == 0 ? ahead : NULL, scale, scores + q * stride,
                    stride);
 }
 
-void ex_avx512_attention_scores_f16(const ex_activations *queries, const void *keys, const void *next,
+void ex_avx512_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
                                     size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
-    attention_scores(EX_KV_F16, queries, keys, next, scale, scores, scores_stride);
+    attention_scores(EX_KV_F16, queries, keys, ahead, scale, scores, scores_stride);
 }
 
-void ex_avx512_attention_scores_f32(const ex_activations *queries, const void *keys, const void *next,
+void ex_avx512_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
                                     size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
-    attention_scores(EX_KV_F32, queries, keys, next, scale, scores, scores_stride);
+    attention_scores(EX_KV_F32, queries, keys, ahead, scale, scores, scores_stride);
 }
 
 /* ---- softmax ------------------------------------------------------------------------------------------------ */
@@ -158,9 +158,10 @@ void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics) {
 
 /* Dimensions [d, d + 16 * n_vectors) of the output, those that exist: held in registers while positions pass by. */
 EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                          const void *values, const void *next, size_t n_positions, size_t head_dim, size_t d,
+                          const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t d,
                           size_t n_vectors, float *out) {
-    const size_t row_bytes = head_dim * (type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t));
+    const size_t element = type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t);
+    const size_t from = d * EX_KV_PAGE * element, row_bytes = n_vectors * EX_LANES * element; /* what it reads */
     __m512 sums[4][4];
     const __mmask16 lanes = n_vectors > 1 ? 0xFFFF : ex_first_lanes(head_dim - d);
     for (size_t q = 0; q < n_query; q++)
@@ -168,7 +169,7 @@ EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t st
             sums[q][v] = _mm512_maskz_loadu_ps(lanes, out + q * head_dim + d + v * EX_LANES);
     for (size_t j = 0; j < n_positions; j++) {
         __m512 elements[4];
-        ex_ask_ahead(next, j * row_bytes, row_bytes);
+        ex_ask_ahead(ahead, from + j * row_bytes, row_bytes);
         for (size_t v = 0; v < n_vectors; v++)
             elements[v] = load_elements(type, lanes, values, j * head_dim + d + v * EX_LANES);
         for (size_t q = 0; q < n_query; q++) {
@@ -183,35 +184,35 @@ EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t st
 }
 
 EX_INLINE void add_value_rows(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                              const void *values, const void *next, size_t n_positions, size_t head_dim, float *out) {
+                              const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim,
+                              float *out) {
     size_t d = 0;
     for (; d + 4 * EX_LANES <= head_dim; d += 4 * EX_LANES)
-        add_values(type, probabilities, stride, n_query, values, d == 0 ? next : NULL, n_positions, head_dim, d, 4,
-                   out);
+        add_values(type, probabilities, stride, n_query, values, ahead, n_positions, head_dim, d, 4, out);
     for (; d < head_dim; d += EX_LANES)
-        add_values(type, probabilities, stride, n_query, values, NULL, n_positions, head_dim, d, 1, out);
+        add_values(type, probabilities, stride, n_query, values, ahead, n_positions, head_dim, d, 1, out);
 }
 
 EX_INLINE void attention_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                                const void *values, const void *next, size_t n_positions, size_t head_dim,
+                                const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim,
                                 float *out) {
     size_t q = 0;
     for (; q + 4 <= n_query; q += 4)
-        add_value_rows(type, probabilities + q * stride, stride, 4, values, q == 0 ? next : NULL, n_positions, head_dim,
-                       out + q * head_dim);
+        add_value_rows(type, probabilities + q * stride, stride, 4, values, q == 0 ? ahead : NULL, n_positions,
+                       head_dim, out + q * head_dim);
     for (; q < n_query; q++)
-        add_value_rows(type, probabilities + q * stride, stride, 1, values, q == 0 ? next : NULL, n_positions, head_dim,
-                       out + q * head_dim);
+        add_value_rows(type, probabilities + q * stride, stride, 1, values, q == 0 ? ahead : NULL, n_positions,
+                       head_dim, out + q * head_dim);
 }
 
 void ex_avx512_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    const void *next, size_t n_positions, size_t head_dim, float *out) {
-    attention_values(EX_KV_F16, probabilities, stride, n_query, values, next, n_positions, head_dim, out);
+                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F16, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    const void *next, size_t n_positions, size_t head_dim, float *out) {
-    attention_values(EX_KV_F32, probabilities, stride, n_query, values, next, n_positions, head_dim, out);
+                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+    attention_values(EX_KV_F32, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 /* ---- heads -------------------------------------------------------------------------------------------------- */

@@ -35,8 +35,8 @@ static inline __m512i four_quants(const int8_t *quants) {
 }
 
 /* A lane is a position: n_vectors times sixteen of them from `first` on. */
-EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *keys, const void *next, size_t first,
-                               size_t n_vectors, float scale, float *scores, size_t stride) {
+EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *keys, const ex_ahead *ahead,
+                               size_t first, size_t n_vectors, float scale, float *scores, size_t stride) {
     const size_t head_dim = queries.head_dim, n_blocks = head_dim / EX_QUANT_BLOCK;
     const uint16_t *key_scales = ex_kv_scales(keys, head_dim);
     __m512 sums[4][PAGE_VECTORS];
@@ -44,14 +44,14 @@ EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *k
         for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm512_setzero_ps();
     for (size_t block = 0; block < n_blocks; block++) {
         __m512i products[4][PAGE_VECTORS];
-        ex_ask_ahead(next, EX_KV_PAGE * (head_dim + block * sizeof(uint16_t)), EX_KV_PAGE * sizeof(uint16_t));
+        ex_ask_ahead(ahead, EX_KV_PAGE * (head_dim + block * sizeof(uint16_t)), EX_KV_PAGE * sizeof(uint16_t));
         for (size_t q = 0; q < n_query; q++)
             for (size_t v = 0; v < n_vectors; v++)
                 products[q][v] = begin_products(queries.sums + (q * n_blocks + block) * 2);
         for (size_t d = block * EX_QUANT_BLOCK; d < (block + 1) * EX_QUANT_BLOCK; d += 4) {
             const int8_t *row = (const int8_t *)keys + d / 4 * ROW_BYTES;
             __m512i bytes[PAGE_VECTORS];
-            ex_ask_ahead(next, d / 4 * ROW_BYTES, ROW_BYTES);
+            ex_ask_ahead(ahead, d / 4 * ROW_BYTES, ROW_BYTES);
             for (size_t v = 0; v < n_vectors; v++)
                 bytes[v] = _mm512_xor_si512(_mm512_set1_epi8((char)0x80),
                                             _mm512_loadu_si512(row + (first + v * EX_LANES) * 4));
@@ -76,16 +76,16 @@ EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *k
 }
 
 /* Four queries leave registers for half of a page's positions. */
-void ex_avx512_attention_scores_q8_0(const ex_activations *queries, const void *keys, const void *next,
+void ex_avx512_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
                                      size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
     size_t q = 0;
     for (; q + 4 <= queries->n_tokens; q += 4)
         for (size_t first = 0; first < EX_KV_PAGE; first += EX_KV_PAGE / 2)
-            score_positions(rows_from(queries, q), 4, keys, q == 0 && first == 0 ? next : NULL, first,
+            score_positions(rows_from(queries, q), 4, keys, q == 0 && first == 0 ? ahead : NULL, first,
                             PAGE_VECTORS / 2, scale, scores + q * scores_stride, scores_stride);
     for (; q < queries->n_tokens; q++)
-        score_positions(rows_from(queries, q), 1, keys, q == 0 ? next : NULL, 0, PAGE_VECTORS, scale,
+        score_positions(rows_from(queries, q), 1, keys, q == 0 ? ahead : NULL, 0, PAGE_VECTORS, scale,
                         scores + q * scores_stride, scores_stride);
 }
 
@@ -112,7 +112,7 @@ EX_INLINE void weigh(value_weights *weights, const float *probabilities, size_t 
 
 /* n_blocks times 32 dimensions from `d` on. */
 EX_INLINE void add_values(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                          const void *next, size_t n_positions, size_t head_dim, size_t d, size_t n_blocks,
+                          const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t d, size_t n_blocks,
                           float *out) {
     const size_t n_vectors = 2 * n_blocks;
     const int8_t *quants = (const int8_t *)values + d;
@@ -124,7 +124,7 @@ EX_INLINE void add_values(const float *probabilities, size_t stride, size_t n_qu
         for (size_t v = 0; v < n_vectors; v++) sums[q][v] = _mm512_loadu_ps(out + q * head_dim + d + v * EX_LANES);
     for (size_t j = 0; j < n_positions; j++) {
         __m512 elements[4];
-        ex_ask_ahead(next, j * head_dim, head_dim);
+        ex_ask_ahead(ahead, j * head_dim, head_dim);
         for (size_t v = 0; v < n_vectors; v++) {
             __m128i bytes = _mm_loadu_si128((const __m128i *)(quants + j * head_dim + v * EX_LANES));
             elements[v] = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
@@ -138,22 +138,22 @@ EX_INLINE void add_values(const float *probabilities, size_t stride, size_t n_qu
 }
 
 EX_INLINE void add_value_rows(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                              const void *next, size_t n_positions, size_t head_dim, float *out) {
+                              const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
     size_t d = 0;
     for (; d + 2 * EX_QUANT_BLOCK <= head_dim; d += 2 * EX_QUANT_BLOCK)
-        add_values(probabilities, stride, n_query, values, d == 0 ? next : NULL, n_positions, head_dim, d, 2, out);
+        add_values(probabilities, stride, n_query, values, d == 0 ? ahead : NULL, n_positions, head_dim, d, 2, out);
     if (d < head_dim)
-        add_values(probabilities, stride, n_query, values, d == 0 ? next : NULL, n_positions, head_dim, d, 1, out);
+        add_values(probabilities, stride, n_query, values, d == 0 ? ahead : NULL, n_positions, head_dim, d, 1, out);
 }
 
 void ex_avx512_attention_values_q8_0(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                     const void *next, size_t n_positions, size_t head_dim, float *out) {
-    if (next) ex_ask_ahead(next, head_dim * EX_KV_PAGE, ex_kv_bytes(EX_KV_Q8_0, head_dim) - head_dim * EX_KV_PAGE);
+                                     const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+    ex_ask_ahead(ahead, head_dim * EX_KV_PAGE, ex_kv_bytes(EX_KV_Q8_0, head_dim) - head_dim * EX_KV_PAGE);
     size_t q = 0;
     for (; q + 4 <= n_query; q += 4)
-        add_value_rows(probabilities + q * stride, stride, 4, values, q == 0 ? next : NULL, n_positions, head_dim,
+        add_value_rows(probabilities + q * stride, stride, 4, values, q == 0 ? ahead : NULL, n_positions, head_dim,
                        out + q * head_dim);
     for (; q < n_query; q++)
-        add_value_rows(probabilities + q * stride, stride, 1, values, q == 0 ? next : NULL, n_positions, head_dim,
+        add_value_rows(probabilities + q * stride, stride, 1, values, q == 0 ? ahead : NULL, n_positions, head_dim,
                        out + q * head_dim);
 }

@@ -149,6 +149,21 @@ static void scatter_out(const ex_batch *batch, const query_tile *tile, const flo
     }
 }
 
+typedef struct page_range { /* [first, last) */
+    size_t first, last;
+} page_range;
+
+/* The positions that any query of a tile attends to. */
+static ex_span seen_by(const ex_batch *batch, const query_tile *tile) {
+    ex_span first = span_of(&batch->model->shape, tile->layer, tile->position);
+    return (ex_span){first.first, tile->position + tile->n_tokens};
+}
+
+static page_range pages_of(const ex_batch *batch, const query_tile *tile) {
+    ex_span seen = seen_by(batch, tile);
+    return (page_range){seen.first / EX_KV_PAGE, (seen.last + EX_KV_PAGE - 1) / EX_KV_PAGE};
+}
+
 static size_t positions_in_page(size_t page, size_t last) {
     size_t left = last - page * EX_KV_PAGE;
     return left < EX_KV_PAGE ? left : EX_KV_PAGE;
@@ -169,32 +184,66 @@ static const void *values_of(const query_tile *tile, size_t page) {
     return ex_kv_values(tile->timeline->kv, page, tile->layer, tile->group.kv_head);
 }
 
-static void attend_tile(const ex_batch *batch, const query_tile *tile, const ex_tile *scratch, bool quants) {
+/* The order in which a thread reads pages: a tile's keys, its values, the next tile's keys. Groups of as many pages as
+ * there are streams are asked for while the group before is read, a part of each page with each page that is read. */
+typedef struct reading_order {
+    const query_tile *tile, *next; /* next: what this thread will probably attend to then; NULL: nothing */
+    page_range pages, next_pages;
+    size_t part_bytes, n_asked;
+    ex_ahead ahead;
+} reading_order;
+
+static const void *page_in_order(const reading_order *order, size_t i) {
+    size_t n = order->pages.last - order->pages.first;
+    if (i < n) return keys_of(order->tile, order->pages.first + i);
+    if (i < 2 * n) return values_of(order->tile, order->pages.first + i - n);
+    if (!order->next) return values_of(order->tile, order->pages.last - 1);
+    size_t page = order->next_pages.first + i - 2 * n;
+    return keys_of(order->next, page < order->next_pages.last ? page : order->next_pages.last - 1);
+}
+
+/* What is asked for while one more page is read. */
+static const ex_ahead *ask_for_more(reading_order *order) {
+    size_t group = order->n_asked / EX_AHEAD_STREAMS + 1, part = order->n_asked % EX_AHEAD_STREAMS;
+    for (size_t s = 0; s < EX_AHEAD_STREAMS; s++)
+        if (part > 0) order->ahead.streams[s] += order->part_bytes;
+        else order->ahead.streams[s] = page_in_order(order, group * EX_AHEAD_STREAMS + s);
+    order->n_asked++;
+    return &order->ahead;
+}
+
+static reading_order begin_reading(const ex_batch *batch, const query_tile *tile, const query_tile *next) {
+    size_t head_dim = (size_t)batch->model->shape.head_dim;
+    reading_order order = {.tile = tile, .next = next, .pages = pages_of(batch, tile),
+                           .part_bytes = ex_kv_bytes(batch->kv_type, head_dim) / EX_AHEAD_STREAMS};
+    if (next) order.next_pages = pages_of(batch, next);
+    return order;
+}
+
+static void attend_tile(const ex_batch *batch, const query_tile *tile, const query_tile *next, const ex_tile *scratch,
+                        bool quants) {
     const ex_workspace *w = &batch->model->work;
     const ex_kernels *kernels = batch->model->kernels;
     const ex_shape *shape = &batch->model->shape;
     const head_group *group = &tile->group;
     size_t n_rows = tile->n_tokens * group->n_heads;
-    ex_span seen = {span_of(shape, tile->layer, tile->position).first, tile->position + tile->n_tokens};
-    size_t first_page = seen.first / EX_KV_PAGE, end_page = (seen.last + EX_KV_PAGE - 1) / EX_KV_PAGE;
+    ex_span seen = seen_by(batch, tile);
+    reading_order order = begin_reading(batch, tile, next);
+    page_range pages = order.pages;
     float *scores = scores_of(batch, tile, scratch);
 
     ex_activations queries = gather_queries(batch, tile, &scratch->queries);
-    for (size_t page = first_page; page < end_page; page++) {
-        const void *next = page + 1 < end_page ? keys_of(tile, page + 1) : values_of(tile, first_page);
-        kernels->attention_scores[batch->kv_type](&queries, keys_of(tile, page), next,
+    for (size_t page = pages.first; page < pages.last; page++)
+        kernels->attention_scores[batch->kv_type](&queries, keys_of(tile, page), ask_for_more(&order),
                                                   positions_in_page(page, seen.last), shape->attention_scale,
                                                   scores + page * EX_KV_PAGE, w->scores_stride);
-    }
-    seen.first = first_page * EX_KV_PAGE;
+    seen.first = pages.first * EX_KV_PAGE;
     softmax_rows(batch, tile, seen, scores);
     memset(scratch->out, 0, n_rows * group->head_dim * sizeof *scratch->out);
-    for (size_t page = first_page; page < end_page; page++) {
-        const void *next = page + 1 < end_page ? values_of(tile, page + 1) : NULL;
+    for (size_t page = pages.first; page < pages.last; page++)
         kernels->attention_values[batch->kv_type](scores + page * EX_KV_PAGE, w->scores_stride, n_rows,
-                                                  values_of(tile, page), next, positions_in_page(page, seen.last),
-                                                  group->head_dim, scratch->out);
-    }
+                                                  values_of(tile, page), ask_for_more(&order),
+                                                  positions_in_page(page, seen.last), group->head_dim, scratch->out);
     scatter_out(batch, tile, scratch->out, quants);
 }
 
@@ -238,9 +287,12 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bo
     size_t group_width = (size_t)(shape->n_head / shape->n_head_kv) * (size_t)shape->head_dim;
     bool quants_here = quants && group_width % EX_QUANT_BLOCK == 0;
     while (ex_worker_next(worker, n_head_kv * n_tiles, 1, &first, &last)) {
-        query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first);
+        query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first), next;
+        size_t at_next = first + (size_t)worker->count;
+        bool has_next = at_next < n_head_kv * n_tiles;
+        if (has_next) next = tile_at(batch, layer, n_tiles, tile_tokens, at_next);
         if (is_lone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
-        attend_tile(batch, &t, &w->tiles[worker->index], quants_here);
+        attend_tile(batch, &t, has_next ? &next : NULL, &w->tiles[worker->index], quants_here);
     }
     if (quants && !quants_here) quantize_attended(batch, worker);
 }
