@@ -1,7 +1,10 @@
 /* team.c - the thread team. A thread that waits spins first, since what it waits for is mostly some microseconds away,
  * and then sleeps. On a machine where other processes want the processors too, the scheduler may put two threads of a
  * team on one processor; a thread that spins there only keeps the other from running. So each thread leaves its number
- * at the processor where it comes to a barrier, and one that finds another's number there sleeps at once. */
+ * at the processor where it comes to a barrier, and one that finds another's number there sleeps at once.
+ *
+ * Work is dealt in shares, each with a counter of its own. A thread takes from its own share first, and so meets the
+ * same rows in every pass: they lie in its caches and, where it touched them first, in its part of the memory. */
 #include "base/team.h"
 
 #include "base/clock.h"
@@ -20,7 +23,8 @@ enum {
     SPIN_LIMIT = 25000, /* nanoseconds: longer than most waits, and far shorter than a turn of another process */
     SPINS = 32,         /* between two looks at the clock */
     N_PROCESSORS = 256, /* that are told apart */
-    N_COUNTERS = 4      /* a counter is reset two phases before it is used again */
+    N_COUNTERS = 4,     /* a counter is reset two phases before it is used again */
+    N_SHARES = 8        /* at most: who has finished looks into all of them */
 };
 
 typedef struct padded_counter {
@@ -33,12 +37,13 @@ struct ex_team {
     _Alignas(EX_ALIGNMENT) atomic_uint run;      /* runs started; workers sleep until it changes */
     _Alignas(EX_ALIGNMENT) atomic_uint sleepers; /* threads inside a futex wait */
     _Alignas(EX_ALIGNMENT) atomic_int visitors[N_PROCESSORS]; /* the last thread seen on each processor, from 1 on */
-    padded_counter counters[N_COUNTERS];
+    padded_counter counters[N_COUNTERS][N_SHARES]; /* pieces taken from each share */
     atomic_bool closing;
     ex_team_function function;
     void *context;
     pthread_mutex_t turn; /* one run at a time */
     int32_t count;
+    size_t n_shares;
     int32_t started;
     pthread_t *threads;
 };
@@ -90,11 +95,17 @@ static void publish(ex_team *team, atomic_uint *word) {
     if (atomic_load(&team->sleepers) > 0) futex(word, FUTEX_WAKE, INT32_MAX);
 }
 
+static void reset_counters(ex_team *team, uint32_t phase) {
+    for (size_t i = 0; i < team->n_shares; i++)
+        atomic_store_explicit(&team->counters[phase % N_COUNTERS][i].value, 0, memory_order_relaxed);
+}
+
 void ex_worker_barrier(ex_worker *worker) {
     ex_team *team = worker->team;
     worker->phase++;
+    worker->n_emptied = 0;
     if (worker->count == 1) {
-        atomic_store_explicit(&team->counters[worker->phase % N_COUNTERS].value, 0, memory_order_relaxed);
+        reset_counters(team, worker->phase);
         return;
     }
     bool meets = meets_another(team, worker->index), spin = !meets && !worker->met_another;
@@ -102,20 +113,33 @@ void ex_worker_barrier(ex_worker *worker) {
     unsigned now = atomic_load_explicit(&team->phase, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 == (unsigned)worker->count) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->counters[(worker->phase + 1) % N_COUNTERS].value, 0, memory_order_relaxed);
+        reset_counters(team, worker->phase + 1);
         publish(team, &team->phase);
     } else {
         wait_while(team, &team->phase, now, spin);
     }
 }
 
+/* Looks before it takes: a share that is empty stays in everyone's cache. */
+static bool take_piece(padded_counter *counter, size_t n_pieces, size_t *piece) {
+    if (atomic_load_explicit(&counter->value, memory_order_relaxed) >= n_pieces) return false;
+    *piece = atomic_fetch_add_explicit(&counter->value, 1, memory_order_relaxed);
+    return *piece < n_pieces;
+}
+
 bool ex_worker_next(ex_worker *worker, size_t total, size_t chunk, size_t *first, size_t *last) {
-    padded_counter *counter = &worker->team->counters[worker->phase % N_COUNTERS];
-    size_t at = atomic_fetch_add_explicit(&counter->value, chunk, memory_order_relaxed);
-    if (at >= total) return false;
-    *first = at;
-    *last = total - at < chunk ? total : at + chunk;
-    return true;
+    ex_team *team = worker->team;
+    size_t n = team->n_shares, n_pieces = total / chunk + (total % chunk > 0), piece;
+    size_t own = (size_t)worker->index * n / (size_t)worker->count;
+    for (; worker->n_emptied < n; worker->n_emptied++) {
+        size_t share = (own + worker->n_emptied) % n;
+        size_t begin = n_pieces * share / n, end = n_pieces * (share + 1) / n;
+        if (!take_piece(&team->counters[worker->phase % N_COUNTERS][share], end - begin, &piece)) continue;
+        *first = (begin + piece) * chunk;
+        *last = total - *first < chunk ? total : *first + chunk;
+        return true;
+    }
+    return false;
 }
 
 typedef struct worker_start {
@@ -144,7 +168,7 @@ void ex_team_run(ex_team *team, ex_team_function function, void *context) {
     pthread_mutex_lock(&team->turn);
     team->function = function;
     team->context = context;
-    for (int i = 0; i < N_COUNTERS; i++) atomic_store_explicit(&team->counters[i].value, 0, memory_order_relaxed);
+    for (uint32_t phase = 0; phase < N_COUNTERS; phase++) reset_counters(team, phase);
     if (team->count > 1) publish(team, &team->run);
     work(team, 0);
     pthread_mutex_unlock(&team->turn);
@@ -171,6 +195,7 @@ ex_code ex_team_open(ex_team **out, int32_t n_threads, ex_error *error) {
     ex_team *team = ex_allocate_aligned(1, sizeof *team);
     if (!team) return ex_fail_memory(error, "the thread team");
     team->count = n_threads;
+    team->n_shares = n_threads < N_SHARES ? (size_t)n_threads : N_SHARES;
     pthread_mutex_init(&team->turn, NULL);
     team->threads = ex_allocate((size_t)n_threads, sizeof *team->threads);
     ex_code code = team->threads ? start_workers(team, error) : ex_fail_memory(error, "the thread team");

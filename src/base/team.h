@@ -15,6 +15,7 @@ typedef struct ex_worker { /* one thread's place in a running team */
     int32_t index, count; /* this thread, of how many */
     uint32_t phase;       /* how many barriers it has passed in this run */
     bool met_another;     /* on its processor, at the last of them */
+    size_t n_emptied;     /* shares in which it has found no more work in this phase, its own first */
 } ex_worker;
 
 typedef void (*ex_team_function)(void *context, ex_worker *worker);
@@ -30,7 +31,8 @@ void ex_team_run(ex_team *team, ex_team_function function, void *context);
 /* Every worker must come here before any goes on. */
 void ex_worker_barrier(ex_worker *worker);
 
-/* Hands out [0, total) in pieces of `chunk` between two barriers, whoever is free next; false when all is gone.
+/* Hands out [0, total) in pieces of `chunk` between two barriers; false when all is gone. Each thread has a share, the
+ * same part of [0, total) whenever total and chunk are the same; who is done with it takes from the others'.
  * All workers must use the same total and chunk in one phase, and only one such loop per phase. */
 bool ex_worker_next(ex_worker *worker, size_t total, size_t chunk, size_t *first, size_t *last);
 

@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-typedef struct layout { /* of a block: words of four bytes, but for one number of two at its start or end */
+enum { WORDS_BYTES = 16 }; /* words of a row that are moved together */
+
+typedef struct layout { /* of a block: words of four bytes, fours of them, but for one number of two at start or end */
     size_t bytes, half;
     bool packed;
 } layout;
@@ -19,10 +21,11 @@ static const layout layouts[EX_TYPE_COUNT] = {
     [EX_TYPE_Q6_K] = {sizeof(ex_block_q6_k), offsetof(ex_block_q6_k, scale), true},
 };
 
-static void pack_word(const uint8_t *rows, size_t row_bytes, size_t at, uint8_t *group) {
-    uint32_t words[EX_PACK_ROWS];
-    for (size_t r = 0; r < EX_PACK_ROWS; r++) memcpy(&words[r], rows + r * row_bytes + at, sizeof words[r]);
-    memcpy(group + EX_PACK_ROWS * at, words, sizeof words);
+/* Straight to their places: a buffer that is written word by word and read as a whole would stall each time. */
+static void pack_words(const uint8_t *rows, size_t row_bytes, size_t at, uint8_t *group) {
+    for (size_t r = 0; r < EX_PACK_ROWS; r++)
+        for (size_t i = 0; i < WORDS_BYTES; i += 4)
+            memcpy(group + EX_PACK_ROWS * (at + i) + 4 * r, rows + r * row_bytes + at + i, 4);
 }
 
 static void pack_half(const uint8_t *rows, size_t row_bytes, size_t at, uint8_t *group) {
@@ -36,8 +39,8 @@ static void pack_group(const layout *block, const uint8_t *rows, size_t row_byte
                 pack_half(rows, row_bytes, start + at, group);
                 at += 2;
             } else {
-                pack_word(rows, row_bytes, start + at, group);
-                at += 4;
+                pack_words(rows, row_bytes, start + at, group);
+                at += WORDS_BYTES;
             }
         }
 }

@@ -5,12 +5,18 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "model/batch.h"
 
 enum {
-    STEPS = 16,              /* tokens over which packing is spread */
-    PIECE_BYTES = 256 << 10, /* that a thread packs at a time, at least */
+    STEPS = 16,                /* tokens over which packing is spread */
+    STEP_BYTES_MIN = 16 << 20, /* in some milliseconds: less than what a small model gains by them in as many tokens */
+    GIVE_BACK_BYTES = 1 << 20, /* at a time: each time interrupts all threads */
     LAYER_MATRICES = 8
 };
+
+typedef struct span { /* of a file's map: what a thread has packed and not yet given back */
+    const char *first, *last;
+} span;
 
 static uint64_t matrix_bytes(const ex_matrix *matrix) {
     return (uint64_t)matrix->n_experts * matrix->n_out * matrix->row_bytes;
@@ -56,21 +62,33 @@ void ex_packer_close(ex_packer *packer) {
     *packer = (ex_packer){0};
 }
 
-static void pack_piece(const ex_matrix *matrix, size_t expert, size_t first, size_t n_rows, char *packed) {
+static void give_back(span *done) {
+    if (done->first) ex_forget_file(done->first, (size_t)(done->last - done->first));
+    *done = (span){NULL, NULL};
+}
+
+static void pack_piece(const ex_matrix *matrix, size_t expert, size_t first, size_t n_rows, char *packed, span *done) {
     const char *rows = (const char *)matrix->data + expert * matrix->expert_bytes + first * matrix->row_bytes;
     char *out = packed + (expert * matrix->n_out + first) * matrix->row_bytes;
     ex_pack_rows(matrix->type, rows, matrix->row_bytes, n_rows, out);
-    ex_forget_file(rows, n_rows * matrix->row_bytes);
+    if (rows != done->last) {
+        give_back(done);
+        done->first = rows;
+    }
+    done->last = rows + n_rows * matrix->row_bytes;
+    if (done->last - done->first >= GIVE_BACK_BYTES) give_back(done);
 }
 
-/* Piece by piece, so that hardly any of it is in memory twice. */
+/* Dealt out as it will be when it is multiplied (project.c), so that whoever writes rows first is who reads them. */
 static void pack_matrix(const ex_matrix *matrix, ex_worker *worker, char *packed) {
-    size_t rows = (PIECE_BYTES / matrix->row_bytes / EX_PACK_ROWS + 1) * EX_PACK_ROWS, first, last;
+    size_t rows = ex_rows_chunk(worker, matrix->n_out), first, last;
     size_t n_pieces = (matrix->n_out + rows - 1) / rows;
+    span done = {NULL, NULL};
     while (ex_worker_next(worker, matrix->n_experts * n_pieces, 1, &first, &last)) {
-        size_t row = first % n_pieces * rows;
-        pack_piece(matrix, first / n_pieces, row, matrix->n_out - row < rows ? matrix->n_out - row : rows, packed);
+        size_t row = first % n_pieces * rows, n = matrix->n_out - row < rows ? matrix->n_out - row : rows;
+        pack_piece(matrix, first / n_pieces, row, n, packed, &done);
     }
+    give_back(&done);
     ex_worker_barrier(worker);
 }
 
@@ -82,9 +100,10 @@ static void replace(ex_matrix *matrix, const ex_kernels *kernels, const char *pa
 
 void ex_packer_run(ex_packer *packer, const ex_kernels *kernels, ex_worker *worker) {
     if (packer->n_packed == packer->n_matrices) return;
-    size_t at = packer->n_packed, moved = 0;
+    size_t at = packer->n_packed, moved = 0, wanted = packer->n_bytes / STEPS;
     char *out = packer->next;
-    for (; at < packer->n_matrices && moved < packer->n_bytes / STEPS; at++) {
+    if (wanted < STEP_BYTES_MIN) wanted = STEP_BYTES_MIN;
+    for (; at < packer->n_matrices && moved < wanted; at++) {
         ex_matrix *matrix = packer->matrices[at];
         size_t n_bytes = place_bytes(matrix);
         pack_matrix(matrix, worker, out);

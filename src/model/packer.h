@@ -1,6 +1,6 @@
 /* packer.h - weights move, matrix by matrix, from the file's map into packed rows (ex_pack_rows) while a model decodes.
  * Prefill gains nothing from them, so a prompt's first token never waits. A sixteenth of the model moves with each
- * decoded token; the file's pages are given back, so weights are in memory once. */
+ * decoded token, or 16 MB; the file's pages are given back, so weights are in memory once. */
 #ifndef EX_MODEL_PACKER_H
 #define EX_MODEL_PACKER_H
 
