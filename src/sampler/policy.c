@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "sampler/chain.h"
 #include "sampler/near_name.h"
 #include "sampler/number.h"
 #include "sampler/policy_keys.h"
 #include "sampler/rule_program.h"
-#include "sampler/stage.h"
 
 static const char *const scopes[] = {[EX_SCOPE_ALL] = "all", [EX_SCOPE_LAST] = "last", NULL};
 static const char *const sources[] = {[EX_VARENTROPY_TOKEN] = "token", [EX_VARENTROPY_SEQUENCE] = "sequence", NULL};
@@ -63,6 +63,7 @@ const ex_policy_key_row ex_policy_keys[] = {
     INTEGER(branch_tokens, 1, 256, "8"),
     INTEGER(rewind, 1, EX_REWIND_MAX, "8"),
     INTEGER(rewind_limit, 0, COUNT_MAX, "8"),
+    NUMBER(uncertain_entropy, 0, 1000, "1"),
     NUMBER(ada_temp_logits, -100, 100, "0.3"),
     NUMBER(ada_temp_attn, -100, 100, "0.2"),
     NUMBER(ada_temp_agree, -100, 100, "0.2"),
@@ -309,5 +310,6 @@ ex_code ex_policy_check(const ex_policy *policy, ex_error *error) {
         if (code == EX_OK) code = ex_policy_set(&copy, row->name, value, error);
         if (code != EX_OK) return code;
     }
-    return check_orders(policy, error);
+    ex_code code = check_orders(policy, error);
+    return code == EX_OK ? ex_chain_check(policy, error) : code;
 }
