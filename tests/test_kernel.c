@@ -136,8 +136,8 @@ static void for_all_attention(attention_check check) {
                             check(*table, (attention_case){type, head_dims[d], query_counts[q], n, seed++});
 }
 
-static ex_ahead ahead_of(const page *next) {
-    ex_ahead ahead;
+static ex_streams ahead_of(const page *next) {
+    ex_streams ahead;
     for (size_t i = 0; i < EX_AHEAD_STREAMS; i++) ahead.streams[i] = next->elements;
     return ahead;
 }
@@ -149,7 +149,7 @@ static void check_scores(const ex_kernels *kernels, attention_case c) {
     page keys = random_page(c.type, KEYS, c.head_dim, &c.seed);
     float *scores = ex_allocate_aligned(c.n_query * stride, sizeof *scores);
     float *alone = ex_allocate_aligned(EX_KV_PAGE, sizeof *alone);
-    ex_ahead ahead = ahead_of(&keys);
+    ex_streams ahead = ahead_of(&keys);
     kernels->attention_scores[c.type](&queries, keys.elements, &ahead, c.n_positions, scale, scores, stride);
     for (size_t q = 0; q < c.n_query; q++) {
         const ex_activations query = one_query(&queries, q);
@@ -187,7 +187,7 @@ static void check_weighted_values(const ex_kernels *kernels, attention_case c) {
     page values = random_page(c.type, VALUES, c.head_dim, &c.seed);
     float *start = random_floats(n_out, -1, 1, &c.seed);
     float *out = copy_floats(start, n_out), *alone = copy_floats(start, n_out);
-    ex_ahead ahead = ahead_of(&values);
+    ex_streams ahead = ahead_of(&values);
     kernels->attention_values[c.type](probabilities, stride, c.n_query, values.elements, &ahead, c.n_positions,
                                       c.head_dim, out);
     for (size_t i = 0; i < n_out; i++) {

@@ -75,11 +75,11 @@ ALWAYS_INLINE void avx2_prefetch_ahead(const void *memory, size_t n_bytes) {
 
 /* Some lines of what comes soon, counted in turn over all streams. */
 typedef struct avx2_ahead {
-    const ex_ahead *ahead;
+    const ex_streams *ahead;
     size_t first, last;
 } avx2_ahead;
 
-ALWAYS_INLINE avx2_ahead avx2_part_ahead(const ex_ahead *ahead, size_t from, size_t n_bytes) {
+ALWAYS_INLINE avx2_ahead avx2_part_ahead(const ex_streams *ahead, size_t from, size_t n_bytes) {
     return ahead ? (avx2_ahead){ahead, from / 64, (from + n_bytes) / 64} : (avx2_ahead){NULL, 0, 0};
 }
 

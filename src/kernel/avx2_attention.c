@@ -19,7 +19,7 @@ ALWAYS_INLINE __m256 load_page(ex_kv_type type, const void *elements, size_t i) 
 
 /* Scores of positions from `first` on. The tile asks for as much ahead as it reads of this one. */
 ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t head_dim, const void *keys,
-                               const ex_ahead *ahead, size_t first, __m256 scale, float *scores, size_t scores_stride,
+                               const ex_streams *ahead, size_t first, __m256 scale, float *scores, size_t scores_stride,
                                size_t n_query, size_t n_vectors) {
     const size_t page_bytes = ex_kv_bytes(type, head_dim);
     const avx2_ahead part = avx2_part_ahead(ahead, page_bytes * first / EX_KV_PAGE, page_bytes * n_vectors / 8);
@@ -41,7 +41,7 @@ ALWAYS_INLINE void scores_tile(ex_kv_type type, const float *queries, size_t hea
 }
 
 ALWAYS_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys,
-                                    const ex_ahead *ahead, size_t n_positions, float scale, float *scores,
+                                    const ex_streams *ahead, size_t n_positions, float scale, float *scores,
                                     size_t stride) {
     const size_t n_query = queries->n_tokens, head_dim = queries->n_in;
     const __m256 scales = _mm256_set1_ps(scale);
@@ -56,19 +56,19 @@ ALWAYS_INLINE void attention_scores(ex_kv_type type, const ex_activations *queri
                         scores + q * stride, stride, 1, SINGLE_VECTORS);
 }
 
-void ex_avx2_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx2_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
     attention_scores(EX_KV_F16, queries, keys, ahead, n_positions, scale, scores, scores_stride);
 }
 
-void ex_avx2_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx2_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
     attention_scores(EX_KV_F32, queries, keys, ahead, n_positions, scale, scores, scores_stride);
 }
 
 /* Dimensions from `first` on. */
 ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size_t stride, const void *values,
-                               const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t first, float *out,
+                               const ex_streams *ahead, size_t n_positions, size_t head_dim, size_t first, float *out,
                                size_t n_query, size_t n_vectors) {
     const size_t dimension_bytes = ex_kv_bytes(type, head_dim) / head_dim;
     const avx2_ahead part = avx2_part_ahead(ahead, dimension_bytes * first, dimension_bytes * n_vectors * 8);
@@ -90,7 +90,7 @@ ALWAYS_INLINE void values_tile(ex_kv_type type, const float *probabilities, size
 
 /* head_dim is a multiple of 8. */
 ALWAYS_INLINE void attention_values(ex_kv_type type, const float *p, size_t stride, size_t n_query, const void *values,
-                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                    const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     for (; n_query >= QUERIES; n_query -= QUERIES, p += QUERIES * stride, out += QUERIES * head_dim, ahead = NULL) {
         size_t d = 0;
         for (; d + QUERY_VECTORS * 8 <= head_dim; d += QUERY_VECTORS * 8)
@@ -106,14 +106,14 @@ ALWAYS_INLINE void attention_values(ex_kv_type type, const float *p, size_t stri
 }
 
 void ex_avx2_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
         attention_values(EX_KV_F16, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
     else ex_portable_attention_values_f16(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 void ex_avx2_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
         attention_values(EX_KV_F32, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
     else ex_portable_attention_values_f32(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);

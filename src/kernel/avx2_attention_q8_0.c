@@ -40,7 +40,7 @@ ALWAYS_INLINE void multiply_block(const ex_activations *queries, size_t query, s
 }
 
 /* Scores of positions from `first` on. */
-ALWAYS_INLINE void scores_tile(const ex_activations *queries, size_t query, const void *keys, const ex_ahead *ahead,
+ALWAYS_INLINE void scores_tile(const ex_activations *queries, size_t query, const void *keys, const ex_streams *ahead,
                                size_t first, __m256 scale, float *scores, size_t stride, size_t n_query,
                                size_t n_vectors) {
     const size_t head_dim = queries->n_in, n_blocks = head_dim / EX_QUANT_BLOCK;
@@ -67,7 +67,7 @@ ALWAYS_INLINE void scores_tile(const ex_activations *queries, size_t query, cons
             _mm256_storeu_ps(scores + q * stride + first + v * 8, _mm256_mul_ps(scale, sums[q][v]));
 }
 
-void ex_avx2_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx2_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                    size_t n_positions, float scale, float *scores, size_t scores_stride) {
     const __m256 scales = _mm256_set1_ps(scale);
     size_t q = 0;
@@ -119,7 +119,7 @@ ALWAYS_INLINE void values_tile(float weights[QUERIES][EX_KV_PAGE], const int8_t 
 }
 
 ALWAYS_INLINE void add_value_rows(const float *probabilities, size_t stride, const void *values,
-                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out,
+                                  const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out,
                                   size_t n_query, size_t n_vectors) {
     const size_t part = ex_kv_bytes(EX_KV_Q8_0, head_dim) / head_dim * n_vectors * 8;
     float weights[QUERIES][EX_KV_PAGE];
@@ -134,7 +134,7 @@ ALWAYS_INLINE void add_value_rows(const float *probabilities, size_t stride, con
 }
 
 void ex_avx2_attention_values_q8_0(const float *p, size_t stride, size_t n_query, const void *values,
-                                   const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                   const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     for (; n_query >= QUERIES; n_query -= QUERIES, p += QUERIES * stride, out += QUERIES * head_dim, ahead = NULL)
         add_value_rows(p, stride, values, ahead, n_positions, head_dim, out, QUERIES, 2);
     for (; n_query > 0; n_query--, p += stride, out += head_dim, ahead = NULL)

@@ -22,7 +22,7 @@ static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halve
 }
 
 /* Asks for as many lines of what comes soon as are in n_bytes from `from` on: lines in turn from all streams. */
-EX_INLINE void ex_ask_ahead(const ex_ahead *ahead, size_t from, size_t n_bytes) {
+EX_INLINE void ex_ask_ahead(const ex_streams *ahead, size_t from, size_t n_bytes) {
     if (!ahead) return;
     for (size_t line = from / 64; line < (from + n_bytes) / 64; line++)
         _mm_prefetch(ahead->streams[line % EX_AHEAD_STREAMS] + line / EX_AHEAD_STREAMS * 64, _MM_HINT_T0);

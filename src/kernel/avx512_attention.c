@@ -17,7 +17,7 @@ EX_INLINE __m512 load_elements(ex_kv_type type, __mmask16 lanes, const void *ele
 
 /* A lane is a position. All positions of the page are computed, used or not: no sum depends on their number. */
 EX_INLINE void score_page(ex_kv_type type, const float *queries, size_t n_query, size_t head_dim, const void *keys,
-                          const ex_ahead *ahead, float scale, float *scores, size_t stride) {
+                          const ex_streams *ahead, float scale, float *scores, size_t stride) {
     const size_t row_bytes = EX_KV_PAGE * (type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t));
     __m512 sums[4][PAGE_VECTORS];
     for (size_t q = 0; q < n_query; q++)
@@ -38,7 +38,7 @@ EX_INLINE void score_page(ex_kv_type type, const float *queries, size_t n_query,
 }
 
 EX_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, const void *keys,
-                                const ex_ahead *ahead, float scale, float *scores, size_t stride) {
+                                const ex_streams *ahead, float scale, float *scores, size_t stride) {
     const size_t n_query = queries->n_tokens, head_dim = queries->n_in;
     const float *values = queries->values;
     size_t q = 0;
@@ -53,13 +53,13 @@ EX_INLINE void attention_scores(ex_kv_type type, const ex_activations *queries, 
                    stride);
 }
 
-void ex_avx512_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx512_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                     size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
     attention_scores(EX_KV_F16, queries, keys, ahead, scale, scores, scores_stride);
 }
 
-void ex_avx512_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx512_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                     size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
     attention_scores(EX_KV_F32, queries, keys, ahead, scale, scores, scores_stride);
@@ -158,7 +158,7 @@ void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics) {
 
 /* Dimensions [d, d + 16 * n_vectors) of the output, those that exist: held in registers while positions pass by. */
 EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                          const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t d,
+                          const void *values, const ex_streams *ahead, size_t n_positions, size_t head_dim, size_t d,
                           size_t n_vectors, float *out) {
     const size_t element = type == EX_KV_F32 ? sizeof(float) : sizeof(uint16_t);
     const size_t from = d * EX_KV_PAGE * element, row_bytes = n_vectors * EX_LANES * element; /* what it reads */
@@ -184,7 +184,7 @@ EX_INLINE void add_values(ex_kv_type type, const float *probabilities, size_t st
 }
 
 EX_INLINE void add_value_rows(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                              const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim,
+                              const void *values, const ex_streams *ahead, size_t n_positions, size_t head_dim,
                               float *out) {
     size_t d = 0;
     for (; d + 4 * EX_LANES <= head_dim; d += 4 * EX_LANES)
@@ -194,7 +194,7 @@ EX_INLINE void add_value_rows(ex_kv_type type, const float *probabilities, size_
 }
 
 EX_INLINE void attention_values(ex_kv_type type, const float *probabilities, size_t stride, size_t n_query,
-                                const void *values, const ex_ahead *ahead, size_t n_positions, size_t head_dim,
+                                const void *values, const ex_streams *ahead, size_t n_positions, size_t head_dim,
                                 float *out) {
     size_t q = 0;
     for (; q + 4 <= n_query; q += 4)
@@ -206,12 +206,12 @@ EX_INLINE void attention_values(ex_kv_type type, const float *probabilities, siz
 }
 
 void ex_avx512_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                    const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     attention_values(EX_KV_F16, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                    const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                    const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     attention_values(EX_KV_F32, probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 

@@ -35,7 +35,7 @@ static inline __m512i four_quants(const int8_t *quants) {
 }
 
 /* A lane is a position: n_vectors times sixteen of them from `first` on. */
-EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *keys, const ex_ahead *ahead,
+EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *keys, const ex_streams *ahead,
                                size_t first, size_t n_vectors, float scale, float *scores, size_t stride) {
     const size_t head_dim = queries.head_dim, n_blocks = head_dim / EX_QUANT_BLOCK;
     const uint16_t *key_scales = ex_kv_scales(keys, head_dim);
@@ -76,7 +76,7 @@ EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *k
 }
 
 /* Four queries leave registers for half of a page's positions. */
-void ex_avx512_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_avx512_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                      size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)n_positions;
     size_t q = 0;
@@ -112,7 +112,7 @@ EX_INLINE void weigh(value_weights *weights, const float *probabilities, size_t 
 
 /* n_blocks times 32 dimensions from `d` on. */
 EX_INLINE void add_values(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                          const ex_ahead *ahead, size_t n_positions, size_t head_dim, size_t d, size_t n_blocks,
+                          const ex_streams *ahead, size_t n_positions, size_t head_dim, size_t d, size_t n_blocks,
                           float *out) {
     const size_t n_vectors = 2 * n_blocks;
     const int8_t *quants = (const int8_t *)values + d;
@@ -138,7 +138,7 @@ EX_INLINE void add_values(const float *probabilities, size_t stride, size_t n_qu
 }
 
 EX_INLINE void add_value_rows(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                              const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                              const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     size_t d = 0;
     for (; d + 2 * EX_QUANT_BLOCK <= head_dim; d += 2 * EX_QUANT_BLOCK)
         add_values(probabilities, stride, n_query, values, d == 0 ? ahead : NULL, n_positions, head_dim, d, 2, out);
@@ -147,7 +147,7 @@ EX_INLINE void add_value_rows(const float *probabilities, size_t stride, size_t 
 }
 
 void ex_avx512_attention_values_q8_0(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                     const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                     const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     ex_ask_ahead(ahead, head_dim * EX_KV_PAGE, ex_kv_bytes(EX_KV_Q8_0, head_dim) - head_dim * EX_KV_PAGE);
     size_t q = 0;
     for (; q + 4 <= n_query; q += 4)

@@ -44,9 +44,9 @@ typedef void ex_matmul(const void *weights, size_t row_bytes, size_t n_rows, con
                        size_t out_stride);
 
 /* What will be read soon, in places that lie apart: memory answers several streams faster than one. */
-typedef struct ex_ahead {
+typedef struct ex_streams {
     const char *streams[EX_AHEAD_STREAMS];
-} ex_ahead;
+} ex_streams;
 
 /* Keys and values of one head and page, for each way to store them (ex_kv_type):
  *   EX_KV_F16, EX_KV_F32: halves or floats; keys TRANSPOSED, [head_dim][EX_KV_PAGE]; values [EX_KV_PAGE][head_dim].
@@ -60,13 +60,13 @@ typedef struct ex_ahead {
  * queries->n_tokens queries of queries->n_in = head_dim values; against EX_KV_Q8_0 their quants are read, else their
  * values. May write scores up to EX_KV_PAGE positions of each row (room is guaranteed); those past n_positions are
  * not read. */
-typedef void ex_attention_scores(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+typedef void ex_attention_scores(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                  size_t n_positions, float scale, float *scores, size_t scores_stride);
 
 /* Likewise: out[q][d] += sum over j < n_positions of probabilities[q * stride + j] * values[j][d], positions in
  * order. */
 typedef void ex_attention_values(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                 const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out);
+                                 const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out);
 
 /* Bytes of one head's keys, or of its values, in a page. */
 static inline size_t ex_kv_bytes(ex_kv_type type, size_t head_dim) {

@@ -58,14 +58,14 @@ ALWAYS_INLINE void attention_scores(ex_kv_type type, const float *queries, size_
                         SINGLE_GROUPS);
 }
 
-void ex_neon_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_neon_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)ahead;
     attention_scores(EX_KV_F16, queries->values, queries->n_tokens, queries->n_in, keys, n_positions, scale, scores,
                      scores_stride);
 }
 
-void ex_neon_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_neon_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                   size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)ahead;
     attention_scores(EX_KV_F32, queries->values, queries->n_tokens, queries->n_in, keys, n_positions, scale, scores,
@@ -108,14 +108,14 @@ ALWAYS_INLINE void attention_values(ex_kv_type type, const float *p, size_t stri
 }
 
 void ex_neon_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
         attention_values(EX_KV_F16, probabilities, stride, n_query, values, n_positions, head_dim, out);
     else ex_portable_attention_values_f16(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);
 }
 
 void ex_neon_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                  const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                  const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     if (head_dim % 8 == 0)
         attention_values(EX_KV_F32, probabilities, stride, n_query, values, n_positions, head_dim, out);
     else ex_portable_attention_values_f32(probabilities, stride, n_query, values, ahead, n_positions, head_dim, out);

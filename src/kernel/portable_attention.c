@@ -21,13 +21,13 @@ static inline void attention_scores(ex_kv_type type, const ex_activations *queri
     }
 }
 
-void ex_portable_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_portable_attention_scores_f16(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                       size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)ahead;
     attention_scores(EX_KV_F16, queries, keys, n_positions, scale, scores, scores_stride);
 }
 
-void ex_portable_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_portable_attention_scores_f32(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                       size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)ahead;
     attention_scores(EX_KV_F32, queries, keys, n_positions, scale, scores, scores_stride);
@@ -46,7 +46,7 @@ static float score_q8_0(const int8_t *query, const float *query_scales, const in
     return sum;
 }
 
-void ex_portable_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_ahead *ahead,
+void ex_portable_attention_scores_q8_0(const ex_activations *queries, const void *keys, const ex_streams *ahead,
                                        size_t n_positions, float scale, float *scores, size_t scores_stride) {
     (void)ahead;
     const size_t head_dim = queries->n_in;
@@ -96,19 +96,19 @@ static inline void attention_values(ex_kv_type type, const float *probabilities,
 }
 
 void ex_portable_attention_values_f16(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                      const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                      const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     (void)ahead;
     attention_values(EX_KV_F16, probabilities, stride, n_query, values, n_positions, head_dim, out);
 }
 
 void ex_portable_attention_values_f32(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                      const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                      const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     (void)ahead;
     attention_values(EX_KV_F32, probabilities, stride, n_query, values, n_positions, head_dim, out);
 }
 
 void ex_portable_attention_values_q8_0(const float *probabilities, size_t stride, size_t n_query, const void *values,
-                                       const ex_ahead *ahead, size_t n_positions, size_t head_dim, float *out) {
+                                       const ex_streams *ahead, size_t n_positions, size_t head_dim, float *out) {
     (void)ahead;
     const int8_t *quants = values;
     const uint16_t *scales = ex_kv_scales(values, head_dim);

@@ -190,7 +190,7 @@ typedef struct reading_order {
     const query_tile *tile, *next; /* next: what this thread will probably attend to then; NULL: nothing */
     page_range pages, next_pages;
     size_t part_bytes, n_asked;
-    ex_ahead ahead;
+    ex_streams ahead;
 } reading_order;
 
 static const void *page_in_order(const reading_order *order, size_t i) {
@@ -203,7 +203,7 @@ static const void *page_in_order(const reading_order *order, size_t i) {
 }
 
 /* What is asked for while one more page is read. */
-static const ex_ahead *ask_for_more(reading_order *order) {
+static const ex_streams *ask_for_more(reading_order *order) {
     size_t group = order->n_asked / EX_AHEAD_STREAMS + 1, part = order->n_asked % EX_AHEAD_STREAMS;
     for (size_t s = 0; s < EX_AHEAD_STREAMS; s++)
         if (part > 0) order->ahead.streams[s] += order->part_bytes;
