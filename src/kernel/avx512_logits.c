@@ -27,44 +27,42 @@ float ex_avx512_maximum(const float *values, size_t n) {
  * to begin the next meanwhile. */
 enum { STREAMS = 4, STEP = STREAMS * 8 };
 
-static const double sixteenths[16] = { /* 2^(j/16) */
-    0x1p+0,
-    0x1.0b5586cf9890fp+0,
-    0x1.172b83c7d517bp+0,
-    0x1.2387a6e756238p+0,
-    0x1.306fe0a31b715p+0,
-    0x1.3dea64c123422p+0,
-    0x1.4bfdad5362a27p+0,
-    0x1.5ab07dd485429p+0,
-    0x1.6a09e667f3bcdp+0,
-    0x1.7a11473eb0187p+0,
-    0x1.8ace5422aa0dbp+0,
-    0x1.9c49182a3f090p+0,
-    0x1.ae89f995ad3adp+0,
-    0x1.c199bdd85529cp+0,
-    0x1.d5818dcfba487p+0,
-    0x1.ea4afa2a490dap+0,
+static const double factors[16] = { /* c 2^(23/16) 2^((j + 9) mod 16 / 16), c being that of the polynomial */
+    0x1.56953ffa5ea22p-1,
+    0x1.65c01db04d2aep-1,
+    0x1.7596e425671c5p-1,
+    0x1.86212fc8b208fp-1,
+    0x1.9766f34cebabcp-1,
+    0x1.a9707b7a44bb3p-1,
+    0x1.bc46732b65699p-1,
+    0x1.cff1e777a6331p-2,
+    0x1.e47c4c0c7d529p-2,
+    0x1.f9ef7fb837e6ep-2,
+    0x1.082ae89416bfep-1,
+    0x1.13dd01ee5ac45p-1,
+    0x1.2013aaaa9fedap-1,
+    0x1.2cd4c13b865f1p-1,
+    0x1.3a2666988e5eep-1,
+    0x1.480f0130071dbp-1,
 };
 
 /* e^y for each stream, 0 from -750 down; NaN for -infinity. y = k ln 2 + r, where adding `magic` rounds k to a multiple
- * of 1/16 and leaves its sixteenths in the lowest bits of the sum: they choose 2^(j/16) from the table, and scalef,
- * which takes the whole part of k, does the rest. The polynomial 1 + r + r² q(r) has the smallest relative error,
- * 5.2e-12. */
+ * of 1/16 and leaves its sixteenths in the lowest bits of the sum. Any polynomial of degree 3 in r is c (x³ + p x + q)
+ * with x = r + s, which is one operation less, and x costs none if s is a multiple of ln 2 / 16: then it comes with k,
+ * and what it does to the powers of 2 comes with the table, as does c. The best s would be next to 1; 23 sixteenths of
+ * ln 2 are 0.996. p, q and c have the smallest relative error for that s, 2.2e-9. scalef takes the whole part of k. */
 EX_INLINE void exponentials(const __m512d y[STREAMS], __m512d out[STREAMS]) {
-    const __m512d magic = _mm512_set1_pd(0x1.8p48), one = _mm512_set1_pd(1);
-    const __m512d table_low = _mm512_loadu_pd(sixteenths), table_high = _mm512_loadu_pd(sixteenths + 8);
-    __m512d k[STREAMS], r[STREAMS], power[STREAMS];
+    const __m512d magic = _mm512_set1_pd(0x1.8p48), shifted_magic = _mm512_set1_pd(0x1.8p48 + 23.0 / 16);
+    const __m512d table_low = _mm512_loadu_pd(factors), table_high = _mm512_loadu_pd(factors + 8);
+    __m512d k[STREAMS], x[STREAMS], power[STREAMS];
     for (int s = 0; s < STREAMS; s++) k[s] = _mm512_fmadd_pd(y[s], _mm512_set1_pd(M_LOG2E), magic);
     for (int s = 0; s < STREAMS; s++)
         power[s] = _mm512_permutex2var_pd(table_low, _mm512_castpd_si512(k[s]), table_high);
-    for (int s = 0; s < STREAMS; s++) k[s] = _mm512_sub_pd(k[s], magic);
-    for (int s = 0; s < STREAMS; s++) r[s] = _mm512_fnmadd_pd(k[s], _mm512_set1_pd(M_LN2), y[s]);
+    for (int s = 0; s < STREAMS; s++) k[s] = _mm512_sub_pd(k[s], shifted_magic);
+    for (int s = 0; s < STREAMS; s++) x[s] = _mm512_fnmadd_pd(k[s], _mm512_set1_pd(M_LN2), y[s]);
     for (int s = 0; s < STREAMS; s++) power[s] = _mm512_scalef_pd(power[s], k[s]);
-    for (int s = 0; s < STREAMS; s++)
-        out[s] = _mm512_fmadd_pd(_mm512_set1_pd(0.04166510797977958), r[s], _mm512_set1_pd(0.16667006543371551));
-    for (int s = 0; s < STREAMS; s++) out[s] = _mm512_fmadd_pd(out[s], r[s], _mm512_set1_pd(0.5000000007971125));
-    for (int s = 0; s < STREAMS; s++) out[s] = _mm512_fmadd_pd(out[s], r[s], one);
-    for (int s = 0; s < STREAMS; s++) out[s] = _mm512_fmadd_pd(out[s], r[s], one);
+    for (int s = 0; s < STREAMS; s++) out[s] = _mm512_fmadd_pd(x[s], x[s], _mm512_set1_pd(0x1.7ff579450a7c8p+1));
+    for (int s = 0; s < STREAMS; s++) out[s] = _mm512_fmadd_pd(out[s], x[s], _mm512_set1_pd(0x1.ffffffc4e0176p+0));
     for (int s = 0; s < STREAMS; s++) out[s] = _mm512_mul_pd(out[s], power[s]);
 }
 
