@@ -34,7 +34,7 @@ static const char commands_text[] =
 static void show_answer(void *context, const ex_event *event) {
     chat_state *chat = context;
     const char *style = chat->out.current;
-    if (event->choice) style = strategy_style(event->choice->decision.strategy);
+    if (event->choice) style = strategy_style(event->choice->decision.strategy, event->choice->decision.action);
     if (event->kind == EX_EVENT_INSERTED) style = style_inserted;
     paint(&chat->out, style, event->text.data, event->text.length);
     fwrite(event->text.data, 1, event->text.length, chat->answer);
@@ -188,9 +188,11 @@ static void greet(const chat_state *chat) {
     paint_format(&out, style_dim, ", context %zu, seed %llu, policy %s; /help lists commands\n",
                  ex_session_context(chat->generation.session), (unsigned long long)chat->seed,
                  option_text(chat->options, OPTION_POLICY));
-    for (int i = 0; i < EX_STRATEGY_PLAIN && out.color && chat->policy.strategies; i++) {
+    const ex_rules *rules = ex_sampler_rules(ex_generator_sampler(chat->generation.generator));
+    for (size_t i = 0; i < ex_rules_count(rules) && out.color; i++) {
         paint_format(&out, NULL, "%s", i ? "  " : "");
-        paint_format(&out, strategy_style((ex_strategy)i), "%s", ex_strategy_name((ex_strategy)i));
+        paint_format(&out, strategy_style(ex_rules_name(rules, i), ex_rules_action(rules, i)), "%s",
+                     ex_rules_name(rules, i));
     }
     paint_end(&out);
     fputs(out.color ? "\n\n" : "\n", stdout);

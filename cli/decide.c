@@ -99,7 +99,8 @@ static bool read_config(decide_request *request) {
     const json_t *preset = optional(config, "preset");
     if (preset && !json_is_string(preset)) return refuse(request, "config: preset must be a text");
     ex_error error;
-    if (ex_policy_preset(&request->policy, json_string_value(preset), &error) != EX_OK)
+    const char *name = preset ? json_string_value(preset) : "entropixplained";
+    if (ex_policy_preset(&request->policy, name, &error) != EX_OK)
         return refuse(request, "config: %s", error.message);
     const char *key;
     json_t *value;
@@ -172,7 +173,7 @@ static bool read_rest(decide_request *request) {
         !read_integer(request, "position", UINT32_MAX, &position))
         return false;
     request->draws = optional(request->object, "seed") != NULL;
-    request->key = (ex_random_key){(uint64_t)seed, (uint32_t)sequence, (uint32_t)position};
+    request->key = (ex_random_key){(uint64_t)seed, (uint32_t)sequence, (uint32_t)position, 0};
     const json_t *clarified = optional(request->object, "clarified");
     if (clarified && !json_is_boolean(clarified)) return refuse(request, "clarified must be true or false");
     request->clarified = json_is_true(clarified);
@@ -197,13 +198,13 @@ static bool read_request(decide_request *request, const char *text, size_t lengt
 /* ---- answering it ------------------------------------------------------------------------------------------ */
 
 static json_t *metrics_to_json(const decide_request *request, const ex_metrics *metrics) {
-    json_t *object =
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "logits_entropy", metrics->logits_entropy, "logits_varentropy",
-                  metrics->logits_varentropy, "attn_entropy", metrics->attn_entropy, "attn_varentropy",
-                  metrics->attn_varentropy, "agreement", metrics->agreement, "head_consensus", metrics->head_consensus,
-                  "interaction_strength", metrics->interaction_strength);
-    if (optional(request->object, "sequence_varentropy"))
-        json_object_set_new(object, "sequence_varentropy", json_real(metrics->sequence_varentropy));
+    json_t *object = json_object();
+    bool has_sequence = optional(request->object, "sequence_varentropy") != NULL;
+    for (size_t i = 0; ex_metric_name(i); i++) {
+        bool of_sequence = strncmp(ex_metric_name(i), "sequence_", 9) == 0;
+        if (of_sequence && !(has_sequence && strcmp(ex_metric_name(i), "sequence_varentropy") == 0)) continue;
+        json_object_set_new(object, ex_metric_name(i), json_real(ex_metric_value(metrics, i)));
+    }
     return object;
 }
 
@@ -221,9 +222,9 @@ static json_t *head_entropy_to_json(const decide_request *request, const ex_atte
 }
 
 static json_t *decision_to_json(const ex_decision *decision) {
-    return json_pack("{s:s, s:f, s:f, s:i, s:f}", "strategy", ex_strategy_name(decision->strategy), "temperature",
-                     decision->temperature, "top_p", decision->top_p, "top_k", decision->top_k, "min_p",
-                     decision->min_p);
+    return json_pack("{s:s, s:s, s:f, s:f, s:i, s:f}", "strategy", decision->strategy, "action",
+                     ex_action_name(decision->action), "temperature", decision->temperature, "top_p", decision->top_p,
+                     "top_k", decision->top_k, "min_p", decision->min_p);
 }
 
 static void set_by_token(json_t *object, int32_t token, double value) {
@@ -247,22 +248,21 @@ static ex_code measure(const decide_request *request, ex_score_reducer *reducer,
                        const ex_attention **attention, ex_error *error) {
     *attention = NULL;
     *metrics = (ex_metrics){.sequence_varentropy = request->sequence_varentropy};
-    ex_code code = ex_measure_logits(request->logits, request->n_vocab, &metrics->logits_entropy,
-                                     &metrics->logits_varentropy, error);
+    ex_code code = ex_measure_logits(request->logits, request->n_vocab, request->policy.top_k, metrics, error);
     if (code == EX_OK && request->scores)
         code = ex_score_reduce(reducer, request->scores, request->n_layer, request->n_head, request->n_positions,
                                attention, error);
-    if (code == EX_OK) ex_measure_attention(*attention, request->policy.scope, metrics);
+    if (code == EX_OK) ex_measure_attention(*attention, request->policy.scope, metrics, NULL);
     return code;
 }
 
 static ex_code sample(const decide_request *request, const ex_metrics *metrics, json_t *answer, ex_error *error) {
     ex_decision decision;
-    ex_decide(&request->policy, metrics, request->clarified, &decision);
-    json_object_set_new(answer, "decision", decision_to_json(&decision));
     ex_sampler *sampler;
     ex_code code = ex_sampler_open(&sampler, &request->policy, (int32_t)request->n_vocab, error);
     if (code != EX_OK) return code;
+    ex_sampler_decide(sampler, metrics, !request->clarified, &decision);
+    json_object_set_new(answer, "decision", decision_to_json(&decision));
     ex_distribution distribution;
     code = ex_sampler_distribution(sampler, request->logits, metrics, &decision, &distribution, error);
     if (code == EX_OK) add_distribution(answer, request, &distribution);

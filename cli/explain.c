@@ -11,17 +11,17 @@ static void next_part(const token_view *view) {
 }
 
 static void explain_metrics(const token_view *view, const ex_metrics *metrics) {
-    for (int i = 0; i < METRIC_COUNT; i++) {
-        bool begins = i == 0 || (view->as_block && (i == 4 || i == METRIC_COUNT_OF_STEP));
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        bool begins = i == 0 || (view->as_block && metric_begins_group(i));
         if (begins) next_part(view);
-        paint_format(view->painter, style_dim, "%s%s", begins ? "" : " ", metric_names[i]);
-        paint_format(view->painter, NULL, " %.3f", metric_value(metrics, i));
+        paint_format(view->painter, style_dim, "%s%s", begins ? "" : " ", ex_metric_name(i));
+        paint_format(view->painter, NULL, " %.3f", ex_metric_value(metrics, i));
     }
 }
 
 static void explain_rule(const token_view *view, const ex_decision *decision) {
     next_part(view);
-    paint_format(view->painter, NULL, "%s", ex_strategy_condition(decision->strategy));
+    paint_format(view->painter, NULL, "%s", ex_rules_condition(view->rules, (size_t)decision->rule));
     if (decision->margin_metric && *decision->margin_metric)
         paint_format(view->painter, NULL, ", margin %.3f in %s", decision->margin, decision->margin_metric);
 }
@@ -82,10 +82,11 @@ void explain_event(const token_view *view, const ex_event *event) {
     const ex_choice *choice = event->choice;
     if (!choice) return;
     bool inserted = event->kind == EX_EVENT_INSERTED;
-    ex_strategy strategy = choice->decision.strategy;
+    const ex_decision *decision = &choice->decision;
     paint_format(view->painter, style_dim, "%5zu ", event->position);
-    paint_quoted(view->painter, inserted ? style_inserted : strategy_style(strategy), text_of(view, event->token));
-    paint_format(view->painter, NULL, " %s%s", ex_strategy_name(strategy), inserted ? " (inserted)" : "");
+    paint_quoted(view->painter, inserted ? style_inserted : strategy_style(decision->strategy, decision->action),
+                 text_of(view, event->token));
+    paint_format(view->painter, NULL, " %s%s", decision->strategy, inserted ? " (inserted)" : "");
     if (event->kind == EX_EVENT_END) paint_format(view->painter, NULL, " (ends the text)");
     explain_rule(view, &choice->decision);
     explain_metrics(view, &choice->metrics);

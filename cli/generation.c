@@ -60,7 +60,7 @@ static void tally_event(cli_tally *tally, const ex_event *event, bool first_of_i
     if (event->kind != EX_EVENT_END) {
         tally->n_tokens++;
         tally->n_inserted += event->kind == EX_EVENT_INSERTED;
-        tally->by_strategy[event->choice->decision.strategy]++;
+        tally->by_rule[event->choice->decision.rule]++;
     }
     bool decided = event->choice && (event->kind != EX_EVENT_INSERTED || first_of_insertion);
     if (!decided) return;

@@ -9,7 +9,7 @@
 typedef struct cli_tally {
     size_t n_tokens; /* chosen or inserted */
     size_t n_inserted;
-    size_t by_strategy[EX_STRATEGY_COUNT]; /* of n_tokens */
+    size_t by_rule[EX_RULES_COUNT_MAX + 1]; /* of n_tokens */
     size_t n_decisions;
     ex_metrics sums;             /* over decisions */
     size_t n_prefill, n_decoded; /* positions evaluated */
@@ -36,7 +36,7 @@ int generation_run(cli_generation *generation, event_function show, void *contex
 /* The tokens of a text, or NULL after a message. */
 int32_t *tokens_of(const ex_tokenizer *tokenizer, const char *text, size_t length, uint32_t flags, size_t *count);
 
-void summary_print(cli_painter *painter, const cli_tally *tally, const ex_session *session);
-void summary_json(emitter *json, const cli_tally *tally);
+void summary_print(cli_painter *painter, const cli_generation *generation);
+void summary_json(emitter *json, const cli_generation *generation);
 
 #endif

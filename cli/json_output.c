@@ -111,6 +111,6 @@ void emit_line_end(emitter *json) {
 
 void emit_metrics(emitter *json, const char *key, const ex_metrics *metrics, int n_metrics) {
     emit_object_begin(json, key);
-    for (int i = 0; i < n_metrics; i++) emit_real(json, metric_names[i], metric_value(metrics, i));
+    for (size_t i = 0; i < (size_t)n_metrics; i++) emit_real(json, ex_metric_name(i), ex_metric_value(metrics, i));
     emit_object_end(json);
 }

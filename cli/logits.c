@@ -103,10 +103,9 @@ static void emit_scores(emitter *json, const logits_state *state) {
 static int write_object(const logits_state *state) {
     ex_metrics metrics = {0};
     ex_error error;
-    ex_code code = ex_measure_logits(state->step.logits, (size_t)state->step.n_vocab, &metrics.logits_entropy,
-                                     &metrics.logits_varentropy, &error);
+    ex_code code = ex_measure_logits(state->step.logits, (size_t)state->step.n_vocab, 0, &metrics, &error);
     if (code != EX_OK) return report(&error);
-    ex_measure_attention(state->step.attention, EX_SCOPE_ALL, &metrics);
+    ex_measure_attention(state->step.attention, EX_SCOPE_ALL, &metrics, NULL);
     emitter json = {.out = stdout};
     emit_object_begin(&json, NULL);
     emit_logits(&json, state);

@@ -103,15 +103,15 @@ static double loss_of(const float *logits, size_t n_vocab, int32_t token) {
 }
 
 static int score(perplexity_state *state, const float *logits, int32_t token) {
-    double entropy, varentropy;
+    ex_metrics metrics;
     ex_error error;
-    if (ex_measure_logits(logits, state->n_vocab, &entropy, &varentropy, &error) != EX_OK) return report(&error);
+    if (ex_measure_logits(logits, state->n_vocab, 0, &metrics, &error) != EX_OK) return report(&error);
     double loss = loss_of(logits, state->n_vocab, token), difference = loss - state->loss;
     state->n_scored++;
     state->loss += difference / (double)state->n_scored;
     state->deviation += difference * (loss - state->loss);
-    state->entropy += entropy;
-    state->varentropy += varentropy;
+    state->entropy += metrics.logits_entropy;
+    state->varentropy += metrics.logits_varentropy;
     return STATUS_OK;
 }
 

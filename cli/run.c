@@ -97,7 +97,9 @@ static int open_all(run_state *run) {
                              .policy = &run->policy,
                              .painter = &run->out,
                              .as_block = run->out.guarded};
-    return open_generator(run);
+    status = open_generator(run);
+    if (status == STATUS_OK) run->view.rules = ex_sampler_rules(ex_generator_sampler(run->generation.generator));
+    return status;
 }
 
 static void list_prompt(run_state *run) {
@@ -112,7 +114,7 @@ static void list_prompt(run_state *run) {
 static void show_text(void *context, const ex_event *event) {
     run_state *run = context;
     const char *style = run->out.current;
-    if (event->choice) style = strategy_style(event->choice->decision.strategy);
+    if (event->choice) style = strategy_style(event->choice->decision.strategy, event->choice->decision.action);
     if (event->kind == EX_EVENT_INSERTED) style = style_inserted;
     paint(&run->out, style, event->text.data, event->text.length);
 }
@@ -128,7 +130,7 @@ static void write_summary_object(run_state *run) {
     emitter json = {.out = stdout};
     emit_object_begin(&json, NULL);
     emit_object_begin(&json, "summary");
-    summary_json(&json, &run->generation.tally);
+    summary_json(&json, &run->generation);
     emit_count(&json, "seed", run->seed);
     emit_text(&json, "policy", option_text(run->options, OPTION_POLICY));
     emit_bytes(&json, "model", info.name);
@@ -150,7 +152,7 @@ static void end_output(run_state *run) {
     run->generation.output = output_flush();
     if (run->generation.output != OUTPUT_OK) return;
     fputc('\n', stderr);
-    summary_print(&run->notes, &run->generation.tally, run->generation.session);
+    summary_print(&run->notes, &run->generation);
     fprintf(stderr, "; seed %llu, policy %s\n", (unsigned long long)run->seed,
             option_text(run->options, OPTION_POLICY));
 }

@@ -1,4 +1,6 @@
 /* summary.c - what a generation amounts to, for people and as JSON. */
+#include <stddef.h>
+
 #include "generation.h"
 #include "metric_fields.h"
 
@@ -8,10 +10,18 @@ static const char *const end_names[] = {
     [EX_END_NONE] = "none",       [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length",
     [EX_END_CONTEXT] = "context", [EX_END_STOP] = "stop"};
 
+static const ex_rules *rules_of(const cli_generation *generation) {
+    return ex_sampler_rules(ex_generator_sampler(generation->generator));
+}
+
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
-static double share(const cli_tally *tally, int strategy) {
-    return tally->n_tokens ? (double)tally->by_strategy[strategy] / (double)tally->n_tokens : 0;
+static double share(const cli_tally *tally, size_t rule) {
+    return tally->n_tokens ? (double)tally->by_rule[rule] / (double)tally->n_tokens : 0;
+}
+
+static const char *style_of(const ex_rules *rules, size_t rule) {
+    return strategy_style(ex_rules_name(rules, rule), ex_rules_action(rules, rule));
 }
 
 static void print_speed(cli_painter *painter, const char *what, size_t n, double seconds) {
@@ -21,13 +31,13 @@ static void print_speed(cli_painter *painter, const char *what, size_t n, double
 }
 
 /* Each strategy in its colour: the legend of the text above. */
-static void print_shares(cli_painter *painter, const cli_tally *tally) {
+static void print_shares(cli_painter *painter, const cli_tally *tally, const ex_rules *rules) {
     const char *between = " ";
     paint_format(painter, style_dim, "%-9s", "strategy");
-    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
-        if (tally->by_strategy[i] == 0) continue;
+    for (size_t i = 0; i <= ex_rules_count(rules); i++) {
+        if (tally->by_rule[i] == 0) continue;
         paint_format(painter, NULL, "%s", between);
-        paint_format(painter, strategy_style((ex_strategy)i), "%s", ex_strategy_name((ex_strategy)i));
+        paint_format(painter, style_of(rules, i), "%s", ex_rules_name(rules, i));
         paint_format(painter, NULL, " %.1f %%", 100 * share(tally, i));
         between = "  ";
     }
@@ -36,21 +46,29 @@ static void print_shares(cli_painter *painter, const cli_tally *tally) {
     if (!painter->color) return;
     paint_format(painter, NULL, "%10s", "");
     size_t sum = 0, drawn = 0;
-    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
-        sum += tally->by_strategy[i];
+    for (size_t i = 0; i <= ex_rules_count(rules); i++) {
+        sum += tally->by_rule[i];
         for (; drawn < sum * BAR_CELLS / tally->n_tokens; drawn++)
-            paint_format(painter, strategy_style((ex_strategy)i), "\xE2\x96\x88");
+            paint_format(painter, style_of(rules, i), "\xE2\x96\x88");
     }
     paint_format(painter, NULL, "\n");
 }
 
+#define METRIC_INDEX(name) (offsetof(ex_metrics, name) / sizeof(double))
+
+/* What people look at; the JSON summary has all. */
+static const size_t shown_means[] = {
+    METRIC_INDEX(logits_entropy),  METRIC_INDEX(logits_varentropy), METRIC_INDEX(attn_entropy),
+    METRIC_INDEX(attn_varentropy), METRIC_INDEX(head_consensus),    METRIC_INDEX(interaction_strength),
+};
+
 static void print_means(cli_painter *painter, const cli_tally *tally) {
     if (tally->n_decisions == 0) return;
     paint_format(painter, style_dim, "%-10s", "means");
-    for (int i = 0; i < METRIC_COUNT_OF_STEP; i++) {
+    for (size_t i = 0; i < sizeof shown_means / sizeof *shown_means; i++) {
         if (i > 0) paint_format(painter, NULL, "%s", i == 4 ? "\n          " : "  ");
-        paint_format(painter, style_dim, "%s ", metric_names[i]);
-        paint_format(painter, NULL, "%.3f", metric_value(&tally->sums, i) / (double)tally->n_decisions);
+        paint_format(painter, style_dim, "%s ", ex_metric_name(shown_means[i]));
+        paint_format(painter, NULL, "%.3f", ex_metric_value(&tally->sums, shown_means[i]) / (double)tally->n_decisions);
     }
     paint_format(painter, NULL, "\n");
 }
@@ -71,12 +89,13 @@ static void print_end(cli_painter *painter, const cli_tally *tally, const ex_ses
         paint_format(painter, NULL, "early");
 }
 
-void summary_print(cli_painter *painter, const cli_tally *tally, const ex_session *session) {
+void summary_print(cli_painter *painter, const cli_generation *generation) {
+    const cli_tally *tally = &generation->tally;
     print_speed(painter, "prefill", tally->n_prefill, tally->prefill_seconds);
     print_speed(painter, "decode", tally->n_decoded, tally->decode_seconds);
-    if (tally->n_tokens) print_shares(painter, tally);
+    if (tally->n_tokens) print_shares(painter, tally, rules_of(generation));
     print_means(painter, tally);
-    print_end(painter, tally, session);
+    print_end(painter, tally, generation->session);
     paint_end(painter);
 }
 
@@ -88,22 +107,24 @@ static void emit_speed(emitter *json, const char *key, size_t n, double seconds)
     emit_object_end(json);
 }
 
-void summary_json(emitter *json, const cli_tally *tally) {
+void summary_json(emitter *json, const cli_generation *generation) {
+    const cli_tally *tally = &generation->tally;
+    const ex_rules *rules = rules_of(generation);
     emit_speed(json, "prefill", tally->n_prefill, tally->prefill_seconds);
     emit_speed(json, "decode", tally->n_decoded, tally->decode_seconds);
     emit_count(json, "tokens", tally->n_tokens);
     emit_count(json, "inserted", tally->n_inserted);
     emit_object_begin(json, "strategies");
-    for (int i = 0; i < EX_STRATEGY_COUNT; i++) {
-        emit_object_begin(json, ex_strategy_name((ex_strategy)i));
-        emit_count(json, "tokens", tally->by_strategy[i]);
+    for (size_t i = 0; i <= ex_rules_count(rules); i++) {
+        emit_object_begin(json, ex_rules_name(rules, i));
+        emit_count(json, "tokens", tally->by_rule[i]);
         emit_real(json, "share", share(tally, i));
         emit_object_end(json);
     }
     emit_object_end(json);
     emit_object_begin(json, "mean_metrics");
-    for (int i = 0; i < METRIC_COUNT && tally->n_decisions; i++)
-        emit_real(json, metric_names[i], metric_value(&tally->sums, i) / (double)tally->n_decisions);
+    for (size_t i = 0; i < METRIC_COUNT && tally->n_decisions; i++)
+        emit_real(json, ex_metric_name(i), ex_metric_value(&tally->sums, i) / (double)tally->n_decisions);
     emit_object_end(json);
     emit_text(json, "end", tally->interrupted ? "interrupted" : end_names[tally->end]);
 }

@@ -13,14 +13,24 @@ const char style_bold[] = "\033[1m";
 const char style_inserted[] = "\033[1;4;38;5;166m";
 
 /* Okabe and Ito's colours, the nearest of the 256. */
-static const char *const strategy_styles[EX_STRATEGY_COUNT] = {
-    [EX_STRATEGY_GREEDY] = "\033[38;5;36m",              /* bluish green */
-    [EX_STRATEGY_CLARIFY] = "\033[4;38;5;166m",          /* vermilion */
-    [EX_STRATEGY_CLARIFY_RESAMPLE] = "\033[4;38;5;179m", /* orange */
-    [EX_STRATEGY_EXPLORE] = "\033[38;5;74m",             /* sky blue */
-    [EX_STRATEGY_HIGH_UNCERTAINTY] = "\033[1;38;5;175m", /* reddish purple */
-    [EX_STRATEGY_ADAPTIVE] = "\033[38;5;178m",           /* yellow, darkened for white backgrounds */
-    [EX_STRATEGY_PLAIN] = "\033[39m",                    /* the terminal's own */
+#define GREEN "\033[38;5;36m"
+#define VERMILION "\033[4;38;5;166m"
+#define ORANGE "\033[4;38;5;179m"
+#define SKY_BLUE "\033[38;5;74m"
+#define PURPLE "\033[1;38;5;175m"
+#define YELLOW "\033[38;5;178m" /* darkened for white backgrounds */
+
+static const struct strategy_style_row {
+    const char *name, *style;
+} strategy_styles[] = {
+    {"greedy", GREEN},       {"clarify", VERMILION},       {"clarify_resample", ORANGE}, {"explore", SKY_BLUE},
+    {"high_uncertainty", PURPLE}, {"adaptive", YELLOW},    {"plain", "\033[39m"},
+};
+
+static const char *const action_styles[EX_ACTION_COUNT] = {
+    [EX_ACTION_SAMPLE] = YELLOW,    [EX_ACTION_GREEDY] = GREEN,    [EX_ACTION_INSERT] = VERMILION,
+    [EX_ACTION_BRANCH] = SKY_BLUE,  [EX_ACTION_RESAMPLE] = PURPLE, [EX_ACTION_REWIND] = PURPLE,
+    [EX_ACTION_TRAP] = VERMILION,   [EX_ACTION_STOP] = VERMILION,
 };
 
 void message(const char *format, ...) {
@@ -74,8 +84,10 @@ bool color_wanted(const char *when, FILE *stream) {
     return !(refusal && *refusal) && terminal && *terminal && strcmp(terminal, "dumb") != 0;
 }
 
-const char *strategy_style(ex_strategy strategy) {
-    return (unsigned)strategy < EX_STRATEGY_COUNT ? strategy_styles[strategy] : NULL;
+const char *strategy_style(const char *strategy, ex_action action) {
+    for (size_t i = 0; i < sizeof strategy_styles / sizeof *strategy_styles; i++)
+        if (strcmp(strategy_styles[i].name, strategy) == 0) return strategy_styles[i].style;
+    return (unsigned)action < EX_ACTION_COUNT ? action_styles[action] : NULL;
 }
 
 cli_painter painter_for(FILE *out, const char *when) {

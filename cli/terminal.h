@@ -38,7 +38,8 @@ typedef struct cli_painter { /* writes text in styles, with as few escape sequen
 
 extern const char style_dim[], style_bold[], style_inserted[];
 /* A hue that colour-blind readers can tell apart, the two clarifying ones also underlined, high uncertainty bold. */
-const char *strategy_style(ex_strategy strategy);
+/* By the name of the rule, and by what it does where the name is a stranger's. */
+const char *strategy_style(const char *strategy, ex_action action);
 
 cli_painter painter_for(FILE *out, const char *when);
 void paint(cli_painter *painter, const char *style, const char *text, size_t length);

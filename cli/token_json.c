@@ -13,7 +13,8 @@ static void emit_parameters(emitter *json, double temperature, double top_p, int
 
 static void emit_decision(emitter *json, const ex_decision *decision) {
     emit_object_begin(json, "decision");
-    emit_text(json, "strategy", ex_strategy_name(decision->strategy));
+    emit_text(json, "strategy", decision->strategy);
+    emit_text(json, "action", ex_action_name(decision->action));
     emit_parameters(json, decision->temperature, decision->top_p, decision->top_k, decision->min_p);
     bool bounded = decision->margin_metric && *decision->margin_metric;
     if (bounded)
@@ -66,7 +67,7 @@ void write_json_event(const token_view *view, const ex_event *event) {
     emit_whole(&json, "token", event->token);
     emit_bytes(&json, "text", event->text);
     emit_count(&json, "position", event->position);
-    emit_text(&json, "strategy", ex_strategy_name(choice->decision.strategy));
+    emit_text(&json, "strategy", choice->decision.strategy);
     emit_truth(&json, "inserted", event->kind == EX_EVENT_INSERTED);
     emit_truth(&json, "ends", event->kind == EX_EVENT_END);
     emit_metrics(&json, "metrics", &choice->metrics, METRIC_COUNT);

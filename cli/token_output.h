@@ -8,6 +8,7 @@
 typedef struct token_view {
     const ex_tokenizer *tokenizer;
     const ex_policy *policy;
+    const ex_rules *rules;
     cli_painter *painter;
     bool as_block; /* several indented lines instead of one */
 } token_view;

@@ -2,7 +2,7 @@
 # (The program, its documents and the model: cli/CMakeLists.txt.) No file names the prefix, so the tree can be moved.
 include(CMakePackageConfigHelpers)
 
-install(FILES include/entropix.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/entropix.h include/entropix_sampler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 # Two export sets: a program that links the shared library needs no development files of utf8proc and PCRE2.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/entropix)

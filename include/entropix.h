@@ -4,52 +4,19 @@
  *   files and tokenizers   what a GGUF file holds; text <-> tokens
  *   engine and session     an engine is immutable and shared between threads (weights, vocabulary);
  *                          a session is one mutable timeline of positions with its KV cache
- *   sampler and generator  measure -> decide -> distribution -> draw; the sampler needs no engine, so another
- *                          program can bring its own logits and attention scores
+ *   sampler and generator  entropix_sampler.h, which also has the conventions, and the loop that uses both
  *
- * Conventions. Functions that can fail return an ex_code (0 is success) and fill `error` when it is not NULL.
- * The library never prints, exits or aborts, and keeps no global state. Free functions accept NULL. Pointers inside
- * results are borrowed: read-only, valid until the next call on the handle that gave them.
- * Handles other than ex_engine, ex_file and ex_tokenizer belong to one thread at a time.
- * Entropies are in bits, varentropies in bits squared, sizes in bytes, positions count tokens from 0. */
+ * Handles other than ex_engine, ex_file and ex_tokenizer belong to one thread at a time. */
 #ifndef ENTROPIX_H
 #define ENTROPIX_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "entropix_sampler.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define EX_VERSION "0.1.0"
-
-#if defined(__GNUC__)
-#define EX_API __attribute__((visibility("default")))
-#define EX_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
-#else
-#define EX_API
-#define EX_PRINTF(format_index, first)
-#endif
-
-/* ---- errors ------------------------------------------------------------------------------------------------ */
-typedef enum ex_code {
-    EX_OK = 0,
-    EX_ERROR_ARGUMENT = -1,    /* the caller's value is outside its documented range */
-    EX_ERROR_IO = -2,          /* the operating system refused a read, write or map */
-    EX_ERROR_FORMAT = -3,      /* bytes that do not follow their format; position is the file offset or line */
-    EX_ERROR_UNSUPPORTED = -4, /* well-formed, but something that this build does not run; the message names it */
-    EX_ERROR_MEMORY = -5,      /* an allocation failed */
-    EX_ERROR_CONTEXT = -6,     /* more positions than the context holds */
-    EX_ERROR_NUMBER = -7       /* NaN, +infinity or nothing finite where a number is needed */
-} ex_code;
-
-typedef struct ex_error {
-    ex_code code;
-    uint64_t position; /* byte offset in a file, line in a text, token position; 0 when it has none */
-    char message[400]; /* one line for a person, complete with file name and the fix where there is one */
-} ex_error;
 
 /* "0.1.0" and how the library was built, as one line. Static storage. */
 EX_API const char *ex_version(void);
@@ -118,8 +85,6 @@ EX_API int32_t ex_type_from_name(const char *name);
 
 /* ---- tokenizer ---------------------------------------------------------------------------------------------- */
 typedef struct ex_tokenizer ex_tokenizer;
-
-enum { EX_TOKEN_NONE = -1 };
 
 enum { /* flags of ex_tokenize */
     EX_TOKENIZE_SPECIAL = 1,      /* control tokens in the text count as such (never for text from users) */
@@ -198,17 +163,6 @@ EX_API ex_engine_info ex_engine_get_info(const ex_engine *engine);
 EX_API const ex_file *ex_engine_file(const ex_engine *engine);
 EX_API const ex_tokenizer *ex_engine_tokenizer(const ex_engine *engine);
 
-/* Attention of the query that produced the logits, reduced to what the metrics need. Only positions that the query may
- * attend to are counted. Definitions: docs/SAMPLER.md. */
-typedef struct ex_attention {
-    int32_t n_layer, n_head;
-    const int32_t *n_positions;    /* [n_layer] live positions */
-    const double *head_entropy;    /* [n_layer][n_head] bits */
-    const double *head_maximum;    /* [n_layer][n_head] largest probability */
-    const double *head_strength;   /* [n_layer][n_head] mean |score| */
-    const double *layer_deviation; /* [n_layer] mean over heads and positions of |P - mean over heads of P| */
-} ex_attention;
-
 typedef struct ex_step { /* the result of an evaluation, at its last position; a view into the session */
     const float *logits; /* [n_vocab] */
     int32_t n_vocab;
@@ -255,164 +209,10 @@ EX_API void ex_session_set_statistics(ex_session *session, bool on);
  * attention sinks, their scores are one column more, the last. NULL unless the session keeps scores. */
 EX_API const float *ex_session_scores(const ex_session *session, size_t *n_positions);
 
-/* ---- sampler: metrics --------------------------------------------------------------------------------------- */
-typedef struct ex_metrics {
-    double logits_entropy;       /* bits */
-    double logits_varentropy;    /* bits^2, variance of the information content of this distribution */
-    double attn_entropy;         /* mean over heads, bits */
-    double attn_varentropy;      /* mean over layers of the variance over heads, bits^2 */
-    double agreement;            /* the document's: 0 when all heads are identical, larger when they differ */
-    double head_consensus;       /* 1 when all heads are identical, in [0,1] */
-    double interaction_strength; /* mean |score| */
-    double sequence_varentropy;  /* variance of logits_entropy over the positions generated so far, bits^2 */
-    double sequence_varentropy_window; /* the same over the policy's sequence_window last positions */
-} ex_metrics;
-
-typedef enum ex_scope { EX_SCOPE_ALL, EX_SCOPE_LAST } ex_scope; /* layers that count */
-
-/* Entropy and varentropy of softmax(logits). EX_ERROR_NUMBER for NaN, +infinity or no finite entry. Thread-safe. */
-EX_API ex_code ex_measure_logits(const float *logits, size_t n_vocab, double *entropy, double *varentropy,
-                                 ex_error *error);
-/* The four attention metrics. `attention` may be NULL: all zero, consensus 1. Thread-safe. */
-EX_API void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics);
-
-/* Reduces raw scores [n_layer][n_head][n_positions] from another engine. Masked positions are -infinity and do not
- * count. The result belongs to the reducer and is overwritten by the next call. */
-typedef struct ex_score_reducer ex_score_reducer;
-EX_API ex_code ex_score_reducer_open(ex_score_reducer **out, ex_error *error);
-EX_API void ex_score_reducer_close(ex_score_reducer *reducer);
-EX_API ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, int32_t n_layer, int32_t n_head,
-                               size_t n_positions, const ex_attention **out, ex_error *error);
-
-/* ---- sampler: policy ---------------------------------------------------------------------------------------- */
-typedef enum ex_varentropy_source { EX_VARENTROPY_TOKEN, EX_VARENTROPY_SEQUENCE } ex_varentropy_source;
-
-/* Every number that a decision uses. Formulas: docs/SAMPLER.md. Field names are also the keys of policy files and of
- * `entropix decide`. helv: high entropy, low varentropy; lehv, hehv alike; ada: adaptive. */
-typedef struct ex_policy {
-    double temperature, top_p, min_p; /* base parameters; temperature 0 means the likeliest token */
-    int32_t top_k;                    /* 0: no limit */
-    double low_entropy, low_varentropy, clarify_entropy, explore_entropy, high_entropy, high_varentropy;
-    double helv_offset, helv_coef, helv_max_temp;
-    double lehv_offset, lehv_coef, lehv_max_temp, lehv_top_k_coef;
-    int32_t lehv_min_top_k;
-    double hehv_offset, hehv_coef, hehv_min_temp, hehv_top_p_coef, hehv_min_top_p;
-    int32_t candidates; /* drawn by the adaptive strategy */
-    double ada_temp_logits, ada_temp_attn, ada_temp_agree, ada_top_p, ada_top_k_int, ada_top_k_agree, ada_min_p;
-    double ada_min_top_p, ada_max_top_p, ada_min_min_p, ada_max_min_p; /* bounds of the adaptive formulas */
-    int32_t ada_min_top_k, ada_max_top_k;
-    double score_logits_entropy, score_attn_entropy, score_logits_varentropy, score_attn_varentropy, score_agreement,
-        score_interaction;
-    ex_scope scope;
-    ex_varentropy_source varentropy; /* which varentropy the conditions look at */
-    int32_t sequence_window;         /* positions of sequence_varentropy_window */
-    int32_t clarify_token;           /* inserted by the clarify strategy; EX_TOKEN_NONE: clarify_text instead */
-    int32_t clarify_cooldown;        /* generated tokens before it may be inserted again */
-    int32_t clarify_limit;           /* insertions per answer */
-    bool strategies;                 /* false: plain sampling with the base parameters */
-    char clarify_text[128];          /* UTF-8 */
-} ex_policy;
-
-/* "entropixplained" (also for NULL), "entropix-2024-10", "plain". EX_ERROR_ARGUMENT names those there are. */
-EX_API ex_code ex_policy_preset(ex_policy *policy, const char *name, ex_error *error);
-EX_API const char *ex_policy_preset_name(size_t index); /* NULL past the last */
-/* Reads a policy file (INI, docs/SAMPLER.md). A first line `preset = NAME` gives the values that the file leaves out;
- * without one every key must be there. Errors name line and key. */
-EX_API ex_code ex_policy_read(ex_policy *policy, const char *path, ex_error *error);
-EX_API ex_code ex_policy_parse(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error);
-/* One value by key, as text; ranges are checked. */
-EX_API ex_code ex_policy_set(ex_policy *policy, const char *key, const char *value, ex_error *error);
-/* Key by index (NULL past the last) and its value as text, at most `size` bytes with the terminator. */
-EX_API const char *ex_policy_key(size_t index);
-EX_API ex_code ex_policy_get(const ex_policy *policy, const char *key, char *value, size_t size, ex_error *error);
-/* Ranges and relations between keys. */
-EX_API ex_code ex_policy_check(const ex_policy *policy, ex_error *error);
-
-/* ---- sampler: decision, distribution, draw -------------------------------------------------------------------- */
-typedef enum ex_strategy {
-    EX_STRATEGY_GREEDY,
-    EX_STRATEGY_CLARIFY,
-    EX_STRATEGY_CLARIFY_RESAMPLE, /* the clarification was just emitted: sample hotter instead */
-    EX_STRATEGY_EXPLORE,
-    EX_STRATEGY_HIGH_UNCERTAINTY,
-    EX_STRATEGY_ADAPTIVE,
-    EX_STRATEGY_PLAIN, /* strategies are off */
-    EX_STRATEGY_COUNT
-} ex_strategy;
-
-EX_API const char *ex_strategy_name(ex_strategy strategy);
-EX_API const char *ex_strategy_condition(ex_strategy strategy); /* in words, with the policy's keys */
-
-typedef struct ex_decision {
-    ex_strategy strategy;
-    double temperature, top_p, min_p;
-    int32_t top_k;
-    const char *margin_metric; /* the metric that is closest to changing the strategy; "" when none can */
-    double margin;             /* how far it is from its threshold, in the metric's unit */
-} ex_decision;
-
-/* Pure. `clarified`: the generated tokens end with the clarification, or it may not be inserted now. */
-EX_API void ex_decide(const ex_policy *policy, const ex_metrics *metrics, bool clarified, ex_decision *decision);
-
-typedef struct ex_candidate {
-    int32_t token;
-    double probability;  /* after the filters */
-    double log_probability; /* natural logarithm, of the unfiltered distribution at temperature 1 */
-    double score;        /* log_probability plus the confidence terms */
-} ex_candidate;
-
-typedef struct ex_distribution {
-    const ex_candidate *candidates; /* likeliest first, lower id first on a tie */
-    size_t count;
-} ex_distribution;
-
-enum { EX_DRAWS_MAX = 64 };
-
-typedef struct ex_draw {
-    int32_t token;
-    int32_t n_draws;              /* 0 when there was nothing to draw */
-    double uniform[EX_DRAWS_MAX]; /* the random numbers, in [0,1) */
-    int32_t drawn[EX_DRAWS_MAX];  /* the token that each chose */
-} ex_draw;
-
-/* A draw is a function of these four and nothing else (Philox4x32-10). */
-typedef struct ex_random_key {
-    uint64_t seed;
-    uint32_t sequence, position; /* the draw index is counted by the sampler */
-} ex_random_key;
-
-typedef struct ex_sampler ex_sampler;
-
-typedef struct ex_choice { /* everything about one step, enough to explain and to replay it */
-    ex_metrics metrics;
-    ex_decision decision;
-    ex_distribution distribution; /* borrowed from the sampler */
-    ex_draw draw;                 /* token is EX_TOKEN_NONE when the clarification is to be inserted */
-} ex_choice;
-
-/* Takes all memory for n_vocab entries. */
-EX_API ex_code ex_sampler_open(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, ex_error *error);
-EX_API void ex_sampler_close(ex_sampler *sampler);
-EX_API const ex_policy *ex_sampler_policy(const ex_sampler *sampler);
-/* The clarification as tokens (copied, at most 64), for "just emitted". Without it, clarify never inserts. */
-EX_API ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error);
-EX_API const int32_t *ex_sampler_clarification(const ex_sampler *sampler, size_t *count);
-/* Forgets what was generated. */
-EX_API void ex_sampler_reset(ex_sampler *sampler);
-
-/* The stages, each pure given the sampler's policy (they use its memory, not its history). */
-EX_API ex_code ex_sampler_distribution(ex_sampler *sampler, const float *logits, const ex_metrics *metrics,
-                                       const ex_decision *decision, ex_distribution *out, ex_error *error);
-EX_API void ex_sampler_draw(ex_sampler *sampler, const ex_distribution *distribution, const ex_decision *decision,
-                            ex_random_key key, ex_draw *out);
-/* All stages at once, with the history (sequence varentropy, clarification). Call ex_sampler_accept with what was
- * really appended, inserted tokens too. */
-EX_API ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention,
-                               ex_random_key key, ex_choice *out, ex_error *error);
-EX_API void ex_sampler_accept(ex_sampler *sampler, int32_t token, bool inserted);
-
 /* ---- generation --------------------------------------------------------------------------------------------- */
 typedef struct ex_generator ex_generator;
+
+typedef struct ex_trace ex_trace;
 
 typedef struct ex_generator_options {
     const ex_policy *policy; /* copied; NULL: the default preset */
@@ -422,6 +222,7 @@ typedef struct ex_generator_options {
     bool ignore_end;    /* go on past end-of-generation tokens */
     const char *const *stop; /* n_stop texts (UTF-8, not empty; copied) that end the answer where one is complete */
     size_t n_stop;
+    ex_trace *trace;    /* receives every decision; must outlive the generator; NULL: none */
 } ex_generator_options;
 
 typedef enum ex_event_kind {
@@ -430,7 +231,15 @@ typedef enum ex_event_kind {
     EX_EVENT_END       /* nothing more; `end` says why */
 } ex_event_kind;
 
-typedef enum ex_end { EX_END_NONE, EX_END_TOKEN, EX_END_LENGTH, EX_END_CONTEXT, EX_END_STOP } ex_end;
+typedef enum ex_end {
+    EX_END_NONE,
+    EX_END_TOKEN,   /* the model ended its text */
+    EX_END_LENGTH,  /* n_predict tokens */
+    EX_END_CONTEXT, /* the context is full */
+    EX_END_STOP,    /* a stop text is complete */
+    EX_END_TRAP,    /* a rule found the model too uncertain to go on; the event's choice says why */
+    EX_END_RULE     /* a rule ended the answer */
+} ex_end;
 
 typedef struct ex_event {
     ex_event_kind kind;
@@ -447,9 +256,14 @@ EX_API ex_generator_options ex_generator_options_default(void);
 EX_API ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_generator_options *options,
                                  ex_error *error);
 EX_API void ex_generator_close(ex_generator *generator);
+/* Its sampler, to look at: rules, how often they held, policy. */
+EX_API const ex_sampler *ex_generator_sampler(const ex_generator *generator);
+/* Tokens that the session holds already, for penalties and traces. Call it before ex_generator_prompt, once for all. */
+EX_API ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
 /* Appends the prompt and evaluates it. Starts a new answer: the sampler's history is forgotten. */
 EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
-/* The next token. Allocates nothing. After EX_EVENT_END it stays at the end until the next prompt. */
+/* The next token that is settled: no branch and no rewinding will take it back. Allocates nothing. After EX_EVENT_END it
+ * stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not yet. */
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
 
 /* ---- tools -------------------------------------------------------------------------------------------------- */

@@ -31,15 +31,16 @@ static void test_uniform_is_uniform(void **state) {
     (void)state;
     int bins[16] = {0};
     for (uint32_t position = 0; position < 16000; position++) {
-        double u = ex_uniform(7, 1, position, 2);
+        double u = ex_uniform(7, 1, position, 0, 2);
         assert_true(u >= 0 && u < 1);
         bins[(int)(u * 16)]++;
     }
     double chi_square = 0;
     for (int i = 0; i < 16; i++) chi_square += (bins[i] - 1000.0) * (bins[i] - 1000.0) / 1000.0;
     assert_true(chi_square < 37.7); /* 15 degrees of freedom, p = 0.001 */
-    assert_true(ex_uniform(7, 1, 5, 2) == ex_uniform(7, 1, 5, 2));
-    assert_true(ex_uniform(7, 1, 5, 2) != ex_uniform(7, 2, 5, 2));
+    assert_true(ex_uniform(7, 1, 5, 0, 2) == ex_uniform(7, 1, 5, 0, 2));
+    assert_true(ex_uniform(7, 1, 5, 0, 2) != ex_uniform(7, 2, 5, 0, 2));
+    assert_true(ex_uniform(7, 1, 5, 0, 2) != ex_uniform(7, 1, 5, 1, 2));
 }
 
 static void test_utf8_bounds(void **state) {

@@ -61,7 +61,7 @@ static void random_logits(uint64_t *random, float *logits, size_t n) {
 }
 
 static ex_decision random_decision(uint64_t *random, size_t n) {
-    ex_decision decision = {.strategy = EX_STRATEGY_PLAIN,
+    ex_decision decision = {.strategy = "plain", .candidates = 1,
                             .temperature = random_between(random, 0.05, 3),
                             .top_p = random_between(random, 0, 1),
                             .min_p = random_between(random, 0, 0.3)};
@@ -120,11 +120,11 @@ static void test_likeliest_of_many_blocks(void **state) {
         for (size_t j = 0; j < N; j++) logits[j] = others[i];
         logits[700] = logits[1500] = logits[N - 1] = 2.5f;
         const int32_t first = others[i] < logits[700] ? 700 : 0;
-        ex_decision greedy = {.strategy = EX_STRATEGY_GREEDY, .top_p = 1, .top_k = 1};
+        ex_decision greedy = {.strategy = "greedy", .candidates = 1, .top_p = 1, .top_k = 1};
         assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &greedy, &distribution, &error), &error);
         assert_int_equal(distribution.count, 1);
         assert_int_equal(distribution.candidates[0].token, first);
-        ex_decision two = {.strategy = EX_STRATEGY_PLAIN, .temperature = 1, .top_p = 1, .top_k = 2};
+        ex_decision two = {.strategy = "plain", .candidates = 1, .temperature = 1, .top_p = 1, .top_k = 2};
         assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &two, &distribution, &error), &error);
         assert_int_equal(distribution.count, 2);
         assert_int_equal(distribution.candidates[0].token, first);
@@ -139,7 +139,7 @@ static void test_top_p_keeps_the_token_that_crosses(void **state) {
     float logits[6];
     for (size_t i = 0; i < 6; i++) logits[i] = (float)log(p[i]);
     ex_sampler *sampler = open_sampler(NULL, 6);
-    ex_decision decision = {.strategy = EX_STRATEGY_PLAIN, .temperature = 1, .top_p = 0.5, .top_k = 27};
+    ex_decision decision = {.strategy = "plain", .candidates = 1, .temperature = 1, .top_p = 0.5, .top_k = 27};
     ex_metrics metrics = {0};
     ex_distribution distribution;
     ex_error error;
@@ -181,7 +181,7 @@ static void check_draws(ex_sampler *sampler, const ex_distribution *distribution
     assert_non_null(counts);
     for (uint32_t position = 0; position < N_DRAWS; position++) {
         ex_draw draw;
-        ex_sampler_draw(sampler, distribution, decision, (ex_random_key){seed, 0, position}, &draw);
+        ex_sampler_draw(sampler, distribution, decision, (ex_random_key){seed, 0, position, 0}, &draw);
         size_t i = 0;
         while (i < distribution->count && distribution->candidates[i].token != draw.token) i++;
         assert_true(i < distribution->count);
@@ -227,12 +227,12 @@ static void test_draws_follow_the_distribution(void **state) {
     ex_metrics metrics = {.logits_entropy = 4, .logits_varentropy = 6, .interaction_strength = 0.5, .attn_entropy = 1};
     ex_error error;
     for (int i = 0; i < 3; i++) {
-        static const ex_strategy wanted[] = {EX_STRATEGY_EXPLORE, EX_STRATEGY_HIGH_UNCERTAINTY, EX_STRATEGY_PLAIN};
+        static const char *const wanted[] = {"explore", "high_uncertainty", "plain"};
         policy.strategies = i < 2;
         metrics.logits_entropy = i == 0 ? 4 : 6;
         ex_decision decision;
-        ex_decide(&policy, &metrics, false, &decision);
-        assert_int_equal(decision.strategy, wanted[i]);
+        decision = decide_at(&policy, &metrics, false);
+        assert_string_equal(decision.strategy, wanted[i]);
         ex_distribution distribution;
         assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
         double probabilities[300];
@@ -242,14 +242,19 @@ static void test_draws_follow_the_distribution(void **state) {
     ex_sampler_close(sampler);
 }
 
-/* The best of n draws is candidate i when none is better and not all are worse. Candidates of equal score count as the
- * lowest id, which stands first among them. */
+/* The best of n draws is candidate i when none is better and not all are worse; candidates of equal score share what
+ * they win together as they share their mass, since the first that is drawn counts. */
 static void best_of(const ex_distribution *distribution, double n, double *out) {
-    double before = 0;
-    for (size_t i = 0; i < distribution->count; i++) {
-        double after = before + distribution->candidates[i].probability;
-        out[i] = pow(fmax(0, 1 - before), n) - pow(fmax(0, 1 - after), n);
-        before = after;
+    double before = 0, mass;
+    for (size_t first = 0, next; first < distribution->count; first = next, before += mass) {
+        const ex_candidate *tied = distribution->candidates + first;
+        mass = 0;
+        for (next = first; next < distribution->count; next++) {
+            if (distribution->candidates[next].score != tied->score) break;
+            mass += distribution->candidates[next].probability;
+        }
+        double wins = pow(fmax(0, 1 - before), n) - pow(fmax(0, 1 - before - mass), n);
+        for (size_t i = first; i < next; i++) out[i] = wins * distribution->candidates[i].probability / mass;
     }
 }
 
@@ -259,23 +264,24 @@ static void test_adaptive_is_the_best_of_n(void **state) {
     head_and_tail(logits);
     logits[3] = logits[33]; /* a tie among the likeliest */
     int32_t candidates[] = {1, 2, 5, 12};
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 8; i++) {
         ex_policy policy = preset(NULL);
-        policy.candidates = candidates[i];
+        policy.candidates = candidates[i % 4];
+        policy.candidate_draws = i < 4; /* drawn, and by the closed form: one distribution */
         ex_sampler *sampler = open_sampler(&policy, 300);
         ex_metrics metrics = {.logits_entropy = 4, .logits_varentropy = 4.5, .interaction_strength = 0.5};
         ex_decision decision;
         ex_distribution distribution;
         ex_error error;
-        ex_decide(&policy, &metrics, false, &decision);
-        assert_int_equal(decision.strategy, EX_STRATEGY_ADAPTIVE);
+        decision = decide_at(&policy, &metrics, false);
+        assert_string_equal(decision.strategy, "adaptive");
         assert_ok(ex_sampler_distribution(sampler, logits, &metrics, &decision, &distribution, &error), &error);
         double expected[300];
-        best_of(&distribution, candidates[i], expected);
+        best_of(&distribution, policy.candidates, expected);
         for (uint64_t seed = 1; seed <= 2; seed++) check_draws(sampler, &distribution, &decision, expected, seed);
         ex_draw draw;
-        ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){1, 0, 0}, &draw);
-        assert_int_equal(draw.n_draws, candidates[i]);
+        ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){1, 0, 0, 0}, &draw);
+        assert_int_equal(draw.n_draws, policy.candidate_draws ? policy.candidates : 1);
         ex_sampler_close(sampler);
     }
     ex_candidate three[] = {{0, .5, 0, -1}, {1, .3, 0, -2}, {2, .2, 0, -3}};
@@ -283,6 +289,11 @@ static void test_adaptive_is_the_best_of_n(void **state) {
     double expected[3];
     best_of(&distribution, 5, expected);
     assert_true(is_close(expected[0], .96875, 1e-9) && is_close(expected[1], .03093, 1e-9));
+    ex_candidate ties[] = {{0, .3, 0, -1}, {1, .25, 0, -2}, {2, .25, 0, -2}, {3, .2, 0, -2}};
+    ex_distribution tied = {ties, 4};
+    double shares[4];
+    best_of(&tied, 5, shares);
+    assert_true(fabs(shares[0] - .8319) < 5e-5 && fabs(shares[1] - .06) < 5e-5 && fabs(shares[3] - .048) < 5e-5);
 }
 
 static void test_draws_depend_on_the_key_alone(void **state) {
@@ -290,13 +301,13 @@ static void test_draws_depend_on_the_key_alone(void **state) {
     ex_candidate ten[10];
     for (int i = 0; i < 10; i++) ten[i] = (ex_candidate){.token = i, .probability = 0.1, .score = -i};
     ex_distribution distribution = {ten, 10}, empty = {ten, 0};
-    ex_decision decision = {.strategy = EX_STRATEGY_ADAPTIVE};
+    ex_decision decision = {.strategy = "adaptive", .candidates = 12};
     ex_sampler *sampler = open_sampler(NULL, 10);
     ex_draw a, b;
-    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7}, &a);
-    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 7, 7}, &b);
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7, 0}, &a);
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 7, 7, 0}, &b);
     assert_true(a.uniform[0] != b.uniform[0]);
-    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7}, &b);
+    ex_sampler_draw(sampler, &distribution, &decision, (ex_random_key){5, 6, 7, 0}, &b);
     assert_int_equal(a.n_draws, 12);
     assert_memory_equal(a.uniform, b.uniform, 12 * sizeof *a.uniform);
     assert_memory_equal(a.drawn, b.drawn, 12 * sizeof *a.drawn);
@@ -304,7 +315,7 @@ static void test_draws_depend_on_the_key_alone(void **state) {
         assert_true(a.token <= a.drawn[i]);
         assert_int_equal(a.drawn[i], (int)(a.uniform[i] * 10));
     }
-    ex_sampler_draw(sampler, &empty, &decision, (ex_random_key){5, 6, 7}, &a);
+    ex_sampler_draw(sampler, &empty, &decision, (ex_random_key){5, 6, 7, 0}, &a);
     assert_int_equal(a.token, EX_TOKEN_NONE);
     assert_int_equal(a.n_draws, 0);
     ex_sampler_close(sampler);

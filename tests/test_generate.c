@@ -8,6 +8,7 @@
 
 #include "allocations.h"
 #include "generate/text_stream.h"
+#include "sampler_support.h"
 
 typedef struct run { /* one answer of the small test model */
     int32_t n_threads;
@@ -21,14 +22,14 @@ typedef struct run { /* one answer of the small test model */
 static run default_run(void) {
     run r = {.n_threads = 2, .n_context = 200, .n_predict = 60, .seed = 42, .ignore_end = true};
     ex_error error;
-    assert_ok(ex_policy_preset(&r.policy, NULL, &error), &error);
+    assert_ok(ex_policy_preset(&r.policy, "entropixplained", &error), &error);
     return r;
 }
 
 typedef struct answer {
     int32_t tokens[200];
     ex_event_kind kinds[200];
-    ex_strategy strategies[200];
+    const char *strategies[200];
     size_t n_tokens, n_inserted;
     char text[4000];
     size_t lengths[200]; /* of the text after each token */
@@ -50,7 +51,7 @@ static void collect(ex_generator *generator, answer *out) {
         if (event.kind == EX_EVENT_END) break;
         out->lengths[out->n_tokens] = strlen(out->text);
         out->kinds[out->n_tokens] = event.kind;
-        out->strategies[out->n_tokens] = event.choice->decision.strategy;
+        out->strategies[out->n_tokens] = kept_name(event.choice->decision.strategy);
         out->tokens[out->n_tokens++] = event.token;
         out->n_inserted += event.kind == EX_EVENT_INSERTED;
     } while (out->n_tokens < 200);
@@ -142,9 +143,9 @@ static void test_clarification(void **state) {
     assert_int_equal(a.n_inserted, 2);
     assert_int_equal(a.kinds[0], EX_EVENT_INSERTED);
     assert_int_equal(a.tokens[0], 77);
-    assert_int_equal(a.strategies[0], EX_STRATEGY_CLARIFY);
+    assert_string_equal(a.strategies[0], "clarify");
     assert_int_equal(a.kinds[1], EX_EVENT_TOKEN);
-    assert_int_equal(a.strategies[1], EX_STRATEGY_CLARIFY_RESAMPLE);
+    assert_string_equal(a.strategies[1], "clarify_resample");
     size_t second = 1;
     while (second < a.n_tokens && a.kinds[second] != EX_EVENT_INSERTED) second++;
     assert_in_range(second, 10, 12);

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Checks the built libraries: tools/check_library.sh libentropix.so libentropix.a [HEADER]
-#   the shared library exports what entropix.h declares, all of it and nothing else
+# Checks the built libraries: tools/check_library.sh libentropix.so libentropix.a [HEADERS]
+#   the shared library exports what the public headers declare, all of it and nothing else
 #   neither has mutable global state
 set -euo pipefail
 shared=$1
 static=$2
-header=${3:-$(dirname "${BASH_SOURCE[0]}")/../include/entropix.h}
+headers=${3:-$(dirname "${BASH_SOURCE[0]}")/../include}
 status=0
 
-declared=$(grep '^EX_API' "$header" | grep -o 'ex_[a-z0-9_]*(' | tr -d '(' | sort -u)
+declared=$(grep -h '^EX_API' "$headers"/*.h | grep -o 'ex_[a-z0-9_]*(' | tr -d '(' | sort -u)
 exported=$(nm -D --defined-only "$shared" | awk '{ print $NF }' | sort -u)
 missing=$(comm -23 <(echo "$declared") <(echo "$exported"))
 extra=$(comm -13 <(echo "$declared") <(echo "$exported"))
 if [ -n "$missing" ]; then
-    echo "declared in entropix.h, but not defined: $(tr '\n' ' ' <<<"$missing")"
+    echo "declared in a public header, but not defined: $(tr '\n' ' ' <<<"$missing")"
     status=1
 fi
 if [ -n "$extra" ]; then
-    echo "exported, but not declared in entropix.h: $(tr '\n' ' ' <<<"$extra")"
+    echo "exported, but not declared in a public header: $(tr '\n' ' ' <<<"$extra")"
     status=1
 fi
 

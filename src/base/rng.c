@@ -21,8 +21,8 @@ void ex_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
     out[3] = c3;
 }
 
-double ex_uniform(uint64_t seed, uint32_t sequence, uint32_t position, uint32_t draw) {
-    uint32_t counter[4] = {draw, position, sequence, 0};
+double ex_uniform(uint64_t seed, uint32_t sequence, uint32_t position, uint32_t attempt, uint32_t draw) {
+    uint32_t counter[4] = {draw, position, sequence, attempt};
     uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     uint32_t out[4];
     ex_philox(counter, key, out);

@@ -8,6 +8,6 @@
 void ex_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 /* Uniform in [0,1) with 53 random bits. */
-double ex_uniform(uint64_t seed, uint32_t sequence, uint32_t position, uint32_t draw);
+double ex_uniform(uint64_t seed, uint32_t sequence, uint32_t position, uint32_t attempt, uint32_t draw);
 
 #endif

@@ -1,46 +1,26 @@
-/* generator.c - the loop: evaluate, sample, insert, stop. One call of ex_generator_next gives one token. A token is
- * evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
+/* generator.c - the loop: evaluate, measure, decide, act, deliver. One call of ex_generator_next gives one token. A token
+ * is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
+#include "generate/generator.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "generate/stop_text.h"
-#include "generate/text_stream.h"
-#include "model/model.h"
-#include "sampler/sampler.h"
-
-enum { CLARIFICATION_MAX = 64 };
-
-struct ex_generator {
-    ex_session *session;
-    const ex_tokenizer *tokenizer;
-    ex_sampler *sampler;
-    ex_generator_options options;
-    ex_text_stream text;
-    ex_stop_text stop;
-    ex_step step;
-    ex_choice choice;
-    int32_t pending;  /* chosen and not evaluated yet, or EX_TOKEN_NONE */
-    size_t n_generated;
-    size_t n_to_insert; /* tokens of the clarification that are still to come */
-    bool prompted;
-    ex_end end;
-};
 
 ex_generator_options ex_generator_options_default(void) { return (ex_generator_options){0}; }
 
 static ex_code set_clarification(ex_generator *generator, ex_error *error) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    int32_t tokens[CLARIFICATION_MAX] = {policy->clarify_token};
+    int32_t tokens[EX_CLARIFICATION_MAX] = {policy->clarify_token};
     size_t count = 1;
     if (policy->clarify_token == EX_TOKEN_NONE) {
         ex_code code = ex_tokenize(generator->tokenizer, policy->clarify_text, strlen(policy->clarify_text), 0, tokens,
-                                   CLARIFICATION_MAX, &count, error);
+                                   EX_CLARIFICATION_MAX, &count, error);
         if (code != EX_OK) return code;
-        if (count > CLARIFICATION_MAX)
+        if (count > EX_CLARIFICATION_MAX)
             return ex_fail(error, EX_ERROR_ARGUMENT, 0, "clarify_text has %zu tokens; at most %d can be inserted",
-                           count, (int)CLARIFICATION_MAX);
+                           count, (int)EX_CLARIFICATION_MAX);
     } else if (policy->clarify_token >= ex_tokenizer_size(generator->tokenizer)) {
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "clarify_token %d is not in the vocabulary (0 to %d)",
                        policy->clarify_token, ex_tokenizer_size(generator->tokenizer) - 1);
@@ -57,17 +37,44 @@ static size_t longest_token(const ex_tokenizer *tokenizer) {
     return longest;
 }
 
+static ex_code open_text(ex_generator *generator, ex_error *error) {
+    ex_code code = ex_text_stream_open(&generator->text, longest_token(generator->tokenizer), error);
+    if (code == EX_OK)
+        code = ex_stop_text_open(&generator->stop, generator->options.stop, generator->options.n_stop,
+                                 generator->text.capacity, error);
+    generator->options.stop = NULL; /* the caller's */
+    return code;
+}
+
+static ex_code open_tracer(ex_generator *generator, const ex_model *model, ex_error *error) {
+    const ex_key *name = ex_file_find_key(model->file, "general.name");
+    ex_tracer_options options = {.trace = generator->options.trace,
+                                 .tokenizer = generator->tokenizer,
+                                 .architecture = {model->architecture->name, strlen(model->architecture->name)},
+                                 .n_vocab = model->shape.n_vocab,
+                                 .n_layer = model->shape.n_layer,
+                                 .n_head = model->shape.n_head,
+                                 .seed = generator->options.seed,
+                                 .sequence = generator->options.sequence};
+    if (name) ex_key_string(name, 0, &options.model);
+    return ex_tracer_open(&generator->tracer, &options, error);
+}
+
 static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_error *error) {
     ex_code code = ex_sampler_open_with(&generator->sampler, generator->options.policy, model->shape.n_vocab,
                                         &model->kernels->vector_math, error);
     generator->options.policy = NULL; /* the caller's; the sampler has a copy */
-    if (code != EX_OK) return code;
-    code = ex_text_stream_open(&generator->text, longest_token(generator->tokenizer), error);
+    if (code == EX_OK) code = open_text(generator, error);
+    if (code == EX_OK) code = set_clarification(generator, error);
+    if (code == EX_OK) code = ex_lookahead_open(generator, error);
+    if (code == EX_OK) code = ex_branches_open(generator, error);
     if (code == EX_OK)
-        code = ex_stop_text_open(&generator->stop, generator->options.stop, generator->options.n_stop,
-                                 generator->text.capacity, error);
-    generator->options.stop = NULL; /* the caller's, too */
-    return code == EX_OK ? set_clarification(generator, error) : code;
+        code = ex_text_list_read(&generator->banned, "banned_strings",
+                                 ex_sampler_policy(generator->sampler)->banned_strings, error);
+    if (code == EX_OK) code = open_tracer(generator, model, error);
+    if (code == EX_OK)
+        code = ex_queue_open(&generator->queue, ex_unsettled_max(generator), model->shape.n_layer, error);
+    return code;
 }
 
 ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_generator_options *options,
@@ -91,28 +98,168 @@ ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_gene
 
 void ex_generator_close(ex_generator *generator) {
     if (!generator) return;
+    ex_lookahead_close(generator);
+    ex_branches_close(generator);
+    ex_queue_close(&generator->queue);
     ex_sampler_close(generator->sampler);
     ex_text_stream_close(&generator->text);
     ex_stop_text_close(&generator->stop);
+    ex_text_list_free(&generator->banned);
+    ex_tracer_close(generator->tracer);
     free(generator);
 }
+
+const ex_sampler *ex_generator_sampler(const ex_generator *generator) { return generator->sampler; }
 
 static ex_string take_text(ex_generator *generator, ex_string bytes, bool last) {
     return ex_stop_text_add(&generator->stop, ex_text_stream_add(&generator->text, bytes, last), last);
 }
 
+/* ---- the prompt ------------------------------------------------------------------------------------------------ */
+
+static void begin_answer(ex_generator *generator) {
+    take_text(generator, (ex_string){"", 0}, true);
+    ex_stop_text_reset(&generator->stop);
+    ex_queue_clear(&generator->queue);
+    generator->pending = EX_TOKEN_NONE;
+    generator->n_generated = generator->n_delivered = generator->n_to_insert = 0;
+    generator->is_inserting = false;
+    generator->n_rewinds = generator->n_retried = 0;
+    generator->attempt = 0;
+    generator->end = EX_END_NONE;
+}
+
+static ex_code remember(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
+    if (!generator->has_context) {
+        ex_sampler_reset(generator->sampler);
+        ex_tracer_reset(generator->tracer);
+    }
+    ex_sampler_prompt(generator->sampler, tokens, n_tokens);
+    return ex_tracer_prompt(generator->tracer, tokens, n_tokens, error);
+}
+
+ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
+    generator->has_context = false;
+    ex_code code = remember(generator, tokens, n_tokens, error);
+    generator->has_context = code == EX_OK;
+    return code;
+}
+
 ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);
     if (code != EX_OK) return code;
-    ex_sampler_reset(generator->sampler);
-    take_text(generator, (ex_string){"", 0}, true);
-    ex_stop_text_reset(&generator->stop);
-    generator->pending = EX_TOKEN_NONE;
-    generator->n_generated = generator->n_to_insert = 0;
+    code = remember(generator, tokens, n_tokens, error);
+    generator->has_context = false;
+    begin_answer(generator);
+    generator->last_token = tokens[n_tokens - 1];
+    generator->n_kept = ex_session_position(generator->session);
     generator->prompted = true;
-    generator->end = EX_END_NONE;
+    return code == EX_OK ? ex_tracer_begin(generator->tracer, generator->sampler, generator->n_kept, error) : code;
+}
+
+/* ---- deciding -------------------------------------------------------------------------------------------------- */
+
+ex_random_key ex_generator_key(const ex_generator *generator, size_t position, uint32_t branch) {
+    return (ex_random_key){generator->options.seed, generator->options.sequence, (uint32_t)position,
+                           generator->attempt * EX_ATTEMPTS + branch};
+}
+
+static size_t position_of_next(const ex_generator *generator) {
+    return ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
+}
+
+size_t ex_generator_room(const ex_generator *generator) {
+    const size_t in_context = ex_session_context(generator->session) - position_of_next(generator);
+    const size_t n_predict = generator->options.n_predict;
+    if (n_predict == 0) return in_context;
+    const size_t in_answer = n_predict > generator->n_generated ? n_predict - generator->n_generated : 0;
+    return in_answer < in_context ? in_answer : in_context;
+}
+
+/* Why nothing more may be decided, if so. */
+static ex_end find_end(const ex_generator *generator) {
+    const size_t n_predict = generator->options.n_predict;
+    if (n_predict > 0 && generator->n_generated >= n_predict) return EX_END_LENGTH;
+    return position_of_next(generator) >= ex_session_context(generator->session) ? EX_END_CONTEXT : EX_END_NONE;
+}
+
+ex_code ex_generator_trace(ex_generator *generator, ex_trace_kind kind, int32_t token, ex_error *error) {
+    const ex_traced traced = {.kind = kind,
+                              .position = generator->position,
+                              .attempt = ex_generator_key(generator, generator->position, 0).attempt,
+                              .token = token,
+                              .choice = generator->is_inserting ? NULL : &generator->choice,
+                              .sampler = generator->sampler};
+    return ex_tracer_decision(generator->tracer, &traced, error);
+}
+
+static const ex_trace_kind trace_kinds[] = {[EX_EVENT_TOKEN] = EX_TRACE_TOKEN,
+                                            [EX_EVENT_INSERTED] = EX_TRACE_INSERTED,
+                                            [EX_EVENT_END] = EX_TRACE_END};
+
+static bool has_choice(ex_event_kind kind, ex_end end) {
+    return kind != EX_EVENT_END || end == EX_END_TOKEN || end == EX_END_TRAP || end == EX_END_RULE;
+}
+
+ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end end, int32_t token, ex_error *error) {
+    const ex_entry entry = {.kind = kind,
+                            .end = end,
+                            .token = token,
+                            .position = generator->position,
+                            .n_accepted = ex_sampler_count(generator->sampler),
+                            .choice = generator->choice};
+    ex_code code = has_choice(kind, end) ? ex_generator_trace(generator, trace_kinds[kind], token, error) : EX_OK;
+    if (code != EX_OK) return code;
+    ex_queue_push(&generator->queue, &entry);
+    if (kind == EX_EVENT_END) return EX_OK;
+    ex_sampler_accept(generator->sampler, token, kind == EX_EVENT_INSERTED);
+    generator->pending = token;
+    generator->n_generated++;
     return EX_OK;
 }
+
+ex_code ex_generator_take_token(ex_generator *generator, ex_error *error) {
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    const bool looks = policy->lookahead > 0 && generator->choice.draw.n_draws > 1;
+    bool evaluated = false;
+    ex_code code = looks ? ex_lookahead(generator, &evaluated, error) : EX_OK;
+    if (code != EX_OK) return code;
+    const int32_t token = generator->choice.draw.token;
+    if (ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end)
+        return ex_generator_push(generator, EX_EVENT_END, EX_END_TOKEN, token, error);
+    code = ex_generator_push(generator, EX_EVENT_TOKEN, EX_END_NONE, token, error);
+    if (evaluated) generator->pending = EX_TOKEN_NONE;
+    return code;
+}
+
+static ex_code insert_next(ex_generator *generator, ex_error *error) {
+    size_t count;
+    const int32_t *tokens = ex_sampler_clarification(generator->sampler, &count);
+    const int32_t token = tokens[count - generator->n_to_insert--];
+    ex_code code = ex_generator_push(generator, EX_EVENT_INSERTED, EX_END_NONE, token, error);
+    generator->is_inserting = generator->n_to_insert > 0;
+    return code;
+}
+
+static ex_code begin_insertion(ex_generator *generator, ex_error *error) {
+    ex_sampler_clarification(generator->sampler, &generator->n_to_insert);
+    return insert_next(generator, error);
+}
+
+static ex_code trap(ex_generator *generator, ex_error *error) {
+    return ex_generator_push(generator, EX_EVENT_END, EX_END_TRAP, EX_TOKEN_NONE, error);
+}
+
+static ex_code stop(ex_generator *generator, ex_error *error) {
+    return ex_generator_push(generator, EX_EVENT_END, EX_END_RULE, EX_TOKEN_NONE, error);
+}
+
+static ex_code (*const actions[EX_ACTION_COUNT])(ex_generator *generator, ex_error *error) = {
+    [EX_ACTION_SAMPLE] = ex_generator_take_token, [EX_ACTION_GREEDY] = ex_generator_take_token,
+    [EX_ACTION_INSERT] = begin_insertion,         [EX_ACTION_BRANCH] = ex_branch_out,
+    [EX_ACTION_RESAMPLE] = ex_resample,           [EX_ACTION_REWIND] = ex_rewind,
+    [EX_ACTION_TRAP] = trap,                      [EX_ACTION_STOP] = stop,
+};
 
 static ex_code evaluate_pending(ex_generator *generator, ex_error *error) {
     if (generator->pending == EX_TOKEN_NONE) return EX_OK;
@@ -121,73 +268,83 @@ static ex_code evaluate_pending(ex_generator *generator, ex_error *error) {
     return code;
 }
 
-static ex_code sample(ex_generator *generator, ex_error *error) {
-    ex_random_key key = {generator->options.seed, generator->options.sequence,
-                         (uint32_t)ex_session_position(generator->session)};
-    return ex_sampler_step(generator->sampler, generator->step.logits, generator->step.attention, key,
+/* One decision: afterwards the queue has more entries, or fewer where tokens were taken back. */
+static ex_code advance(ex_generator *generator, ex_error *error) {
+    const ex_end end = find_end(generator);
+    generator->position = position_of_next(generator);
+    if (end != EX_END_NONE) return ex_generator_push(generator, EX_EVENT_END, end, EX_TOKEN_NONE, error);
+    ex_code code = evaluate_pending(generator, error);
+    if (code != EX_OK) return code;
+    if (generator->n_to_insert > 0) return insert_next(generator, error);
+    const ex_random_key key = ex_generator_key(generator, generator->position, 0);
+    code = ex_sampler_step(generator->sampler, generator->step.logits, generator->step.attention, key,
                            &generator->choice, error);
+    if (code != EX_OK) return code;
+    ex_tracer_measured(generator->tracer, generator->step.attention);
+    code = actions[generator->choice.decision.action](generator, error);
+    return code == EX_OK ? ex_avoid_banned(generator, error) : code;
 }
 
-static void finish(ex_generator *generator, ex_end end, int32_t token, ex_event *event) {
+/* ---- delivering ------------------------------------------------------------------------------------------------ */
+
+/* The session keeps the tokens that were delivered, as far as they were evaluated, and nothing that was decided beyond. */
+static ex_code finish(ex_generator *generator, ex_end end, ex_error *error) {
     generator->end = end;
-    *event = (ex_event){.kind = EX_EVENT_END,
-                        .end = end,
-                        .token = token,
-                        .position = ex_session_position(generator->session),
-                        .text = take_text(generator, (ex_string){"", 0}, true),
-                        .choice = token == EX_TOKEN_NONE ? NULL : &generator->choice};
+    generator->pending = EX_TOKEN_NONE;
+    ex_queue_clear(&generator->queue);
+    const size_t held = ex_session_position(generator->session);
+    ex_code code = held > generator->n_kept ? ex_session_rewind(generator->session, generator->n_kept, error) : EX_OK;
+    if (code != EX_OK) return code;
+    return ex_tracer_summary(generator->tracer, generator->sampler, end, generator->n_delivered, 0, 0, error);
 }
 
-/* Why generation must stop before the next token, if it must. */
-static ex_end find_end(const ex_generator *generator) {
-    if (generator->end != EX_END_NONE) return generator->end;
-    size_t n_predict = generator->options.n_predict;
-    if (n_predict > 0 && generator->n_generated >= n_predict) return EX_END_LENGTH;
-    size_t held = ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
-    return held >= ex_session_context(generator->session) ? EX_END_CONTEXT : EX_END_NONE;
+static ex_code deliver_end(ex_generator *generator, const ex_entry *entry, ex_event *event, ex_error *error) {
+    *event = (ex_event){.kind = EX_EVENT_END,
+                        .end = entry->end,
+                        .token = entry->token,
+                        .position = entry->position,
+                        .text = take_text(generator, (ex_string){"", 0}, true),
+                        .choice = has_choice(entry->kind, entry->end) ? &entry->choice : NULL};
+    return finish(generator, entry->end, error);
 }
 
 /* With the last token of an answer comes all text that was held back. */
-static void emit(ex_generator *generator, ex_event_kind kind, int32_t token, ex_event *event) {
-    ex_sampler_accept(generator->sampler, token, kind == EX_EVENT_INSERTED);
-    generator->pending = token;
-    generator->n_generated++;
-    bool last = find_end(generator) != EX_END_NONE;
-    *event = (ex_event){.kind = kind,
-                        .token = token,
-                        .position = ex_session_position(generator->session),
-                        .text = take_text(generator, ex_token_text(generator->tokenizer, token, false), last),
-                        .choice = &generator->choice};
-    if (generator->stop.found) generator->end = EX_END_STOP;
+static ex_code deliver_token(ex_generator *generator, const ex_entry *entry, ex_event *event, ex_error *error) {
+    const bool last = generator->queue.count == 0 && find_end(generator) != EX_END_NONE;
+    *event = (ex_event){.kind = entry->kind,
+                        .token = entry->token,
+                        .position = entry->position,
+                        .text = take_text(generator, ex_token_text(generator->tokenizer, entry->token, false), last),
+                        .choice = &entry->choice};
+    generator->last_token = entry->token;
+    generator->n_kept = entry->position + 1;
+    generator->n_delivered++;
+    return generator->stop.found ? finish(generator, EX_END_STOP, error) : EX_OK;
 }
 
-static void insert_next(ex_generator *generator, ex_event *event) {
-    size_t count;
-    const int32_t *tokens = ex_sampler_clarification(generator->sampler, &count);
-    emit(generator, EX_EVENT_INSERTED, tokens[count - generator->n_to_insert--], event);
+/* The entry keeps its lists until the queue comes round to its place again, which is not before the next call. */
+static const ex_entry *pop(ex_entry_queue *queue) {
+    const ex_entry *entry = ex_queue_at(queue, 0);
+    queue->first = (queue->first + 1) % queue->capacity;
+    queue->count--;
+    return entry;
 }
 
 ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error) {
     if (!generator->prompted)
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "the generator has no prompt yet: call ex_generator_prompt first");
-    ex_end end = find_end(generator);
-    if (end != EX_END_NONE) {
-        finish(generator, end, EX_TOKEN_NONE, event);
+    if (generator->end != EX_END_NONE) {
+        *event = (ex_event){.kind = EX_EVENT_END,
+                            .end = generator->end,
+                            .token = EX_TOKEN_NONE,
+                            .position = ex_session_position(generator->session),
+                            .text = take_text(generator, (ex_string){"", 0}, true)};
         return EX_OK;
     }
-    ex_code code = evaluate_pending(generator, error);
-    if (code == EX_OK && generator->n_to_insert == 0) code = sample(generator, error);
-    if (code != EX_OK) return code;
-    int32_t token = generator->choice.draw.token;
-    if (generator->n_to_insert > 0) {
-        insert_next(generator, event);
-    } else if (token == EX_TOKEN_NONE) {
-        ex_sampler_clarification(generator->sampler, &generator->n_to_insert);
-        insert_next(generator, event);
-    } else if (ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end) {
-        finish(generator, EX_END_TOKEN, token, event);
-    } else {
-        emit(generator, EX_EVENT_TOKEN, token, event);
+    while (ex_settled_count(generator) == 0) {
+        ex_code code = advance(generator, error);
+        if (code != EX_OK) return code;
     }
-    return EX_OK;
+    const ex_entry *entry = pop(&generator->queue);
+    return (entry->kind == EX_EVENT_END ? deliver_end : deliver_token)(generator, entry, event, error);
 }

@@ -105,17 +105,20 @@ ex_code ex_kv_open(ex_kv_table *table, ex_kv_shape shape, size_t n_context, ex_e
     return code;
 }
 
+/* Called with the lock held. */
+static void share_pages(ex_kv_table *to, const ex_kv_table *from) {
+    to->n_pages = from->n_pages;
+    for (size_t i = 0; i < from->n_pages; i++) {
+        to->pages[i] = from->pages[i];
+        to->pages[i]->references++;
+    }
+}
+
 ex_code ex_kv_fork(ex_kv_table *out, const ex_kv_table *table, ex_error *error) {
     ex_kv_pool *pool = table->pool;
     pthread_mutex_lock(&pool->lock);
     ex_code code = add_table(out, pool, table->n_pages_max, error);
-    if (code == EX_OK) {
-        out->n_pages = table->n_pages;
-        for (size_t i = 0; i < table->n_pages; i++) {
-            out->pages[i] = table->pages[i];
-            out->pages[i]->references++;
-        }
-    }
+    if (code == EX_OK) share_pages(out, table);
     pthread_mutex_unlock(&pool->lock);
     return code;
 }
@@ -133,6 +136,14 @@ static void drop_page(ex_kv_pool *pool, ex_kv_page *page) {
     page->next_free = pool->free_pages;
     pool->free_pages = page;
     pool->n_used--;
+}
+
+void ex_kv_share(ex_kv_table *to, const ex_kv_table *from) {
+    ex_kv_pool *pool = from->pool;
+    pthread_mutex_lock(&pool->lock);
+    while (to->n_pages > 0) drop_page(pool, to->pages[--to->n_pages]);
+    share_pages(to, from);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void ex_kv_close(ex_kv_table *table) {

@@ -29,6 +29,8 @@ typedef struct ex_kv_table {
 ex_code ex_kv_open(ex_kv_table *table, ex_kv_shape shape, size_t n_context, ex_error *error);
 /* A second table with the same pages. */
 ex_code ex_kv_fork(ex_kv_table *out, const ex_kv_table *table, ex_error *error);
+/* Lets `to`, of the same family, drop its pages and share those of `from`. Allocates nothing. */
+void ex_kv_share(ex_kv_table *to, const ex_kv_table *from);
 void ex_kv_close(ex_kv_table *table);
 
 /* Makes positions [first, last) writable: adds pages and copies shared ones. Cannot fail within n_context. */

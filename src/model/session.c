@@ -85,7 +85,7 @@ static ex_code open_session(ex_session **out, ex_model *model, const ex_session_
                             session->rope_frequencies + kind * (shape->n_rot / 2));
     const ex_statistics *s = &session->statistics;
     session->attention = (ex_attention){shape->n_layer,  shape->n_head,    s->n_positions,    s->head_entropy,
-                                        s->head_maximum, s->head_strength, s->layer_deviation};
+                                        s->head_maximum, s->head_strength, s->layer_deviation, NULL};
     *out = session;
     return EX_OK;
 }
@@ -124,6 +124,20 @@ ex_code ex_session_fork(ex_session **out, ex_session *session, ex_error *error) 
     (*out)->position = session->position;
     return EX_OK;
 }
+
+void ex_session_assign(ex_session *to, const ex_session *from) {
+    ex_kv_share(&to->kv, &from->kv);
+    to->position = from->position;
+    to->n_scored = 0;
+}
+
+void ex_session_exchange(ex_session *a, ex_session *b) {
+    ex_session held = *a;
+    *a = *b;
+    *b = held;
+}
+
+size_t ex_session_pages_in_use(const ex_session *session) { return ex_kv_pages_in_use(&session->kv); }
 
 const ex_model *ex_session_model(const ex_session *session) { return session->model; }
 
@@ -208,6 +222,8 @@ static ex_step step_of(ex_session *session, const float *logits) {
                      .attention = session->options.no_attention_statistics ? NULL : &session->attention,
                      .position = session->position - 1};
 }
+
+ex_step ex_session_step(ex_session *session) { return step_of(session, session->logits); }
 
 ex_code ex_session_evaluate(ex_session *session, const int32_t *tokens, size_t n_tokens, float *all_logits,
                             ex_step *step, ex_error *error) {

@@ -1,15 +1,24 @@
 /* candidate.c - scores of candidates and the draws among them. */
 #include "sampler/candidate.h"
 
+#include <math.h>
+
 #include "base/rng.h"
-#include "sampler/strategy.h"
+
+static double varentropy_of(const ex_policy *policy, const ex_metrics *metrics) {
+    return policy->varentropy == EX_VARENTROPY_SEQUENCE ? metrics->sequence_varentropy : metrics->logits_varentropy;
+}
 
 double ex_confidence(const ex_policy *policy, const ex_metrics *metrics) {
     return policy->score_logits_entropy * (1 - metrics->logits_entropy) +
            policy->score_attn_entropy * (1 - metrics->attn_entropy) +
-           policy->score_logits_varentropy * (1 - ex_policy_varentropy(policy, metrics)) +
+           policy->score_logits_varentropy * (1 - varentropy_of(policy, metrics)) +
            policy->score_attn_varentropy * (1 - metrics->attn_varentropy) +
            policy->score_agreement * metrics->agreement + policy->score_interaction * metrics->interaction_strength;
+}
+
+static double uniform_of(ex_random_key key, uint32_t draw) {
+    return ex_uniform(key.seed, key.sequence, key.position, key.attempt, draw);
 }
 
 /* The candidate in whose share of [0,1) the number falls. The last one also takes what rounding leaves over. */
@@ -23,23 +32,73 @@ static const ex_candidate *candidate_at(const ex_distribution *distribution, dou
     return &distribution->candidates[last];
 }
 
-static bool is_better(const ex_candidate *candidate, const ex_candidate *best) {
-    if (!best || candidate->score != best->score) return !best || candidate->score > best->score;
-    return candidate->token < best->token;
-}
-
 void ex_draw_best(const ex_distribution *distribution, int32_t n_draws, ex_random_key key, ex_draw *out) {
     out->token = EX_TOKEN_NONE;
     out->n_draws = 0;
     if (distribution->count == 0) return;
     const ex_candidate *best = NULL;
     for (int32_t i = 0; i < n_draws && i < EX_DRAWS_MAX; i++) {
-        double uniform = ex_uniform(key.seed, key.sequence, key.position, (uint32_t)i);
+        const double uniform = uniform_of(key, (uint32_t)i);
         const ex_candidate *drawn = candidate_at(distribution, uniform);
         out->uniform[i] = uniform;
         out->drawn[i] = drawn->token;
         out->n_draws = i + 1;
-        if (is_better(drawn, best)) best = drawn;
+        if (!best || drawn->score > best->score) best = drawn;
     }
     if (best) out->token = best->token;
+}
+
+typedef struct tied { /* candidates with one score */
+    double score, mass;
+} tied;
+
+/* The best score below `bound`, and what its candidates weigh together; mass 0 when there is none. */
+static tied next_tied(const ex_distribution *distribution, double bound) {
+    tied best = {-INFINITY, 0};
+    for (size_t i = 0; i < distribution->count; i++) {
+        const ex_candidate *candidate = &distribution->candidates[i];
+        if (candidate->score >= bound || candidate->score < best.score) continue;
+        if (candidate->score > best.score) best = (tied){candidate->score, 0};
+        best.mass += candidate->probability;
+    }
+    return best;
+}
+
+/* The candidate of this score in whose share of their mass the number in [0,1) falls. */
+static int32_t tied_at(const ex_distribution *distribution, tied group, double share) {
+    double before = 0;
+    int32_t token = EX_TOKEN_NONE;
+    for (size_t i = 0; i < distribution->count; i++) {
+        if (distribution->candidates[i].score != group.score) continue;
+        token = distribution->candidates[i].token;
+        before += distribution->candidates[i].probability;
+        if (share * group.mass < before) break;
+    }
+    return token;
+}
+
+/* All n draws miss what is better with probability (1 - mass before)^n; the best of them falls into a group with the
+ * difference of two such numbers. */
+void ex_draw_exact(const ex_distribution *distribution, int32_t n, ex_random_key key, ex_draw *out) {
+    out->token = EX_TOKEN_NONE;
+    out->n_draws = 0;
+    if (distribution->count == 0) return;
+    const double uniform = uniform_of(key, 0), missed = 1 - uniform;
+    double before = 0, missed_before = 1;
+    tied group = next_tied(distribution, INFINITY);
+    for (;;) {
+        double missed_after = pow(fmax(0, 1 - before - group.mass), n);
+        tied next = next_tied(distribution, group.score);
+        if (missed > missed_after || next.mass == 0) {
+            double share = (missed_before - missed) / (missed_before - missed_after);
+            out->token = tied_at(distribution, group, share);
+            break;
+        }
+        before += group.mass;
+        missed_before = missed_after;
+        group = next;
+    }
+    out->uniform[0] = uniform;
+    out->drawn[0] = out->token;
+    out->n_draws = 1;
 }

@@ -1,11 +1,14 @@
 /* filter.c - the filters. All three keep a head of the tokens in order of logit (lower id first among equals), so the
  * work is to find that head without sorting the vocabulary: the maxima of blocks, which the measuring pass has left,
- * tell the few blocks that can hold any of it, a vectorised comparison finds what passes a threshold there, a bounded
- * heap keeps top_k of them, and a second heap gives them up in order until top_p is reached. */
+ * tell the few blocks that can hold any of it, a vectorised comparison finds what passes a threshold there, and a
+ * bounded heap keeps the likeliest of them. The metrics need the head first; a filter that it is long enough for
+ * takes it from there. Otherwise a second heap gives tokens up in order until top_p is reached. */
 #include "sampler/filter.h"
 
 #include <float.h>
 #include <math.h>
+
+#include "sampler/mass.h"
 
 typedef bool (*order)(ex_survivor a, ex_survivor b); /* a is nearer to the root of the heap */
 
@@ -88,6 +91,18 @@ static size_t collect(const ex_filter_memory *memory, const ex_filter_input *inp
     return count;
 }
 
+size_t ex_find_likeliest(const ex_filter_memory *memory, const ex_filter_input *input, size_t limit) {
+    ex_survivor *heap = memory->survivors;
+    const size_t count = collect(memory, input, -FLT_MAX, limit);
+    make_heap(heap, count, is_likelier);
+    for (size_t i = 0, left = count; i < count; i++) {
+        memory->likeliest[i] = heap[0];
+        heap[0] = heap[--left];
+        if (left > 0) sift_down(heap, left, 0, is_likelier);
+    }
+    return count;
+}
+
 typedef struct weight_scale { /* e^((logit - maximum) / temperature): probabilities before they are normalised */
     double maximum, temperature, least;
 } weight_scale;
@@ -98,21 +113,42 @@ static double weight_of(const weight_scale *scale, ex_survivor survivor) {
     return weight >= scale->least ? weight : 0;
 }
 
+static ex_candidate weighted_candidate(ex_survivor survivor, double weight) {
+    return (ex_candidate){.token = survivor.token,
+                          .probability = weight, /* of all kept ones: completed by finish */
+                          .log_probability = (double)survivor.logit};
+}
+
+/* The first `limit` of the likeliest, as far as min_p and top_p reach. */
+static size_t take_head(const ex_filter_memory *memory, size_t limit, const weight_scale *scale, double top_p) {
+    ex_mass mass = {0};
+    double before = 0;
+    size_t reached = 0, kept = 0;
+    for (; reached < limit; reached++) {
+        double weight = weight_of(scale, memory->likeliest[reached]);
+        if (weight == 0) break;
+        memory->candidates[reached] = weighted_candidate(memory->likeliest[reached], weight);
+        ex_mass_add(&mass, weight);
+    }
+    const double total = ex_mass_value(mass);
+    while (kept < reached && (top_p >= 1 || before <= top_p * total)) before += memory->candidates[kept++].probability;
+    return kept;
+}
+
 /* Takes survivors in order while the mass before them is at most top_p, and returns how many. Weights are left in
  * `probability`. */
 static size_t take_nucleus(const ex_filter_memory *memory, size_t count, const weight_scale *scale, double top_p) {
     ex_survivor *heap = memory->survivors;
-    double total = 0, before = 0;
-    for (size_t i = 0; i < count; i++) total += weight_of(scale, heap[i]);
+    ex_mass mass = {0};
+    double before = 0;
+    for (size_t i = 0; i < count; i++) ex_mass_add(&mass, weight_of(scale, heap[i]));
+    const double total = ex_mass_value(mass);
     make_heap(heap, count, is_likelier);
     size_t kept = 0;
     while (count > 0 && (top_p >= 1 || before <= top_p * total)) {
         double weight = weight_of(scale, heap[0]);
         if (weight == 0) break;
-        ex_candidate *candidate = &memory->candidates[kept++];
-        candidate->token = heap[0].token;
-        candidate->log_probability = (double)heap[0].logit; /* completed by the caller */
-        candidate->probability = weight;
+        memory->candidates[kept++] = weighted_candidate(heap[0], weight);
         before += weight;
         heap[0] = heap[--count];
         if (count > 0) sift_down(heap, count, 0, is_likelier);
@@ -149,6 +185,11 @@ size_t ex_filter(const ex_filter_memory *memory, const ex_filter_input *input, c
         size_t limit = input->n_vocab;
         if (decision->top_k > 0 && (size_t)decision->top_k < limit) limit = (size_t)decision->top_k;
         weight_scale scale = {(double)input->summary.maximum, decision->temperature, decision->min_p};
+        if (limit <= input->n_likeliest) {
+            count = take_head(memory, limit, &scale, decision->top_p);
+            finish(memory, count, input);
+            return count;
+        }
         count = collect(memory, input, lowest_logit(&input->summary, decision), limit);
         count = take_nucleus(memory, count, &scale, decision->top_p);
     }

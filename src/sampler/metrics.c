@@ -1,10 +1,13 @@
-/* metrics.c - how unsure the model is (entropy and varentropy of one row of logits) and how its heads looked at the
- * text (four numbers over the layers in scope). Pure functions; every formula is in docs/SAMPLER.md. */
+/* metrics.c - how unsure the model is (one row of logits) and how its heads looked at the text (each layer, and the
+ * layers in scope together). Pure functions; every formula is in docs/SAMPLER.md. */
 #include "sampler/metrics.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "sampler/filter.h"
 
 #define BITS_PER_NAT 1.4426950408889634
 
@@ -33,13 +36,51 @@ ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, siz
     return EX_OK;
 }
 
-ex_code ex_measure_logits(const float *logits, size_t n_vocab, double *entropy, double *varentropy, ex_error *error) {
-    ex_logits_summary summary = {0};
-    ex_code code = ex_summarise_logits(&ex_vector_math_portable, logits, n_vocab, NULL, &summary, error);
+size_t ex_likeliest_needed(int32_t top_k) {
+    return top_k < 2 ? 2 : top_k < EX_LIKELIEST_MAX ? (size_t)top_k : EX_LIKELIEST_MAX;
+}
+
+void ex_fill_metrics(const ex_logits_summary *summary, const ex_survivor *likeliest, size_t n_likeliest, int32_t top_k,
+                     ex_metrics *metrics) {
+    double first = exp(-summary->log_sum), mass = 0;
+    double second = n_likeliest > 1 ? first * exp((double)likeliest[1].logit - (double)summary->maximum) : 0;
+    for (size_t i = 0; i < n_likeliest && i < (size_t)top_k; i++)
+        mass += exp((double)likeliest[i].logit - (double)summary->maximum);
+    metrics->logits_entropy = summary->entropy;
+    metrics->logits_varentropy = summary->varentropy;
+    metrics->top_probability = first;
+    metrics->probability_margin = first - second;
+    metrics->tail_mass = top_k > 0 ? fmax(0, 1 - first * mass) : 0;
+    metrics->effective_choices = exp2(summary->entropy);
+    metrics->fork = second / first * (first + second);
+}
+
+static ex_code measure(const float *logits, size_t n_vocab, int32_t top_k, const ex_filter_memory *memory,
+                       ex_metrics *metrics, ex_error *error) {
+    ex_filter_input input = {.math = &ex_vector_math_portable, .logits = logits, .n_vocab = n_vocab};
+    ex_code code =
+        ex_summarise_logits(input.math, logits, n_vocab, memory->block_maxima, &input.summary, error);
     if (code != EX_OK) return code;
-    if (entropy) *entropy = summary.entropy;
-    if (varentropy) *varentropy = summary.varentropy;
+    size_t needed = ex_likeliest_needed(top_k);
+    size_t count = ex_find_likeliest(memory, &input, needed < n_vocab ? needed : n_vocab);
+    ex_fill_metrics(&input.summary, memory->likeliest, count, top_k, metrics);
     return EX_OK;
+}
+
+ex_code ex_measure_logits(const float *logits, size_t n_vocab, int32_t top_k, ex_metrics *metrics, ex_error *error) {
+    if (top_k < 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "top_k is %d, it must not be negative", top_k);
+    ex_filter_memory memory = {.survivors = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory.survivors),
+                               .likeliest = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory.likeliest),
+                               .block_maxima = ex_allocate(n_vocab / EX_LOGITS_BLOCK + 1, sizeof *memory.block_maxima),
+                               .selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *memory.selected)};
+    bool complete = memory.survivors && memory.likeliest && memory.block_maxima && memory.selected;
+    ex_code code = complete ? measure(logits, n_vocab, top_k, &memory, metrics, error)
+                            : ex_fail_memory(error, "measuring logits");
+    free(memory.survivors);
+    free(memory.likeliest);
+    free(memory.block_maxima);
+    free(memory.selected);
+    return code;
 }
 
 /* Mean of n values; the population variance goes to `variance`. */
@@ -52,30 +93,101 @@ static double mean_and_variance(const double *values, int32_t n, double *varianc
     return mean;
 }
 
+static ex_layer_metrics measure_layer(const ex_attention *attention, int32_t layer) {
+    const size_t head = (size_t)layer * (size_t)attention->n_head;
+    const double deviation = attention->layer_deviation[layer], positions = attention->n_positions[layer];
+    ex_layer_metrics m;
+    double ignored;
+    m.attn_entropy = mean_and_variance(attention->head_entropy + head, attention->n_head, &m.attn_varentropy);
+    m.attn_entropy_normalized = positions > 1 ? m.attn_entropy / log2(positions) : 0;
+    m.agreement = deviation;
+    m.head_consensus = 1 - positions * deviation / 2; /* total variation, mean over heads */
+    m.head_disagreement = attention->layer_entropy ? fmax(0, attention->layer_entropy[layer] - m.attn_entropy) : 0;
+    m.interaction_strength = mean_and_variance(attention->head_strength + head, attention->n_head, &ignored);
+    return m;
+}
+
 /* Agreement and interaction strength are means over all (layer, head, position), so a layer that sees more positions
  * weighs more; the others are means over layers. */
-void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics) {
-    metrics->attn_entropy = metrics->attn_varentropy = metrics->agreement = metrics->interaction_strength = 0;
+void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics,
+                          ex_layer_metrics *layers) {
+    metrics->attn_entropy = metrics->attn_entropy_normalized = metrics->attn_varentropy = metrics->agreement =
+        metrics->head_disagreement = metrics->interaction_strength = 0;
     metrics->head_consensus = 1;
     if (!attention || attention->n_layer < 1 || attention->n_head < 1) return;
     int32_t first = scope == EX_SCOPE_LAST ? attention->n_layer - 1 : 0;
     double n_layer = attention->n_layer - first, n_position = 0;
-    double entropy = 0, varentropy = 0, deviation = 0, distance = 0, strength = 0;
-    for (int32_t layer = first; layer < attention->n_layer; layer++) {
-        size_t head = (size_t)layer * (size_t)attention->n_head;
-        double positions = attention->n_positions[layer], variance, ignored;
-        entropy += mean_and_variance(attention->head_entropy + head, attention->n_head, &variance);
-        varentropy += variance;
-        strength += positions * mean_and_variance(attention->head_strength + head, attention->n_head, &ignored);
-        deviation += positions * attention->layer_deviation[layer];
-        distance += positions * attention->layer_deviation[layer] / 2; /* total variation, mean over heads */
+    ex_layer_metrics sum = {0};
+    for (int32_t layer = 0; layer < attention->n_layer; layer++) {
+        ex_layer_metrics m = measure_layer(attention, layer);
+        if (layers) layers[layer] = m;
+        if (layer < first) continue;
+        double positions = attention->n_positions[layer];
+        sum.attn_entropy += m.attn_entropy;
+        sum.attn_entropy_normalized += m.attn_entropy_normalized;
+        sum.attn_varentropy += m.attn_varentropy;
+        sum.head_consensus += m.head_consensus;
+        sum.head_disagreement += m.head_disagreement;
+        sum.agreement += positions * m.agreement;
+        sum.interaction_strength += positions * m.interaction_strength;
         n_position += positions;
     }
-    metrics->attn_entropy = entropy / n_layer;
-    metrics->attn_varentropy = varentropy / n_layer;
-    metrics->head_consensus = 1 - distance / n_layer;
+    metrics->attn_entropy = sum.attn_entropy / n_layer;
+    metrics->attn_entropy_normalized = sum.attn_entropy_normalized / n_layer;
+    metrics->attn_varentropy = sum.attn_varentropy / n_layer;
+    metrics->head_consensus = sum.head_consensus / n_layer;
+    metrics->head_disagreement = sum.head_disagreement / n_layer;
     if (n_position > 0) {
-        metrics->agreement = deviation / n_position;
-        metrics->interaction_strength = strength / n_position;
+        metrics->agreement = sum.agreement / n_position;
+        metrics->interaction_strength = sum.interaction_strength / n_position;
     }
+}
+
+typedef struct metric_row {
+    const char *name;
+    size_t offset;
+} metric_row;
+
+#define METRIC(name) {#name, offsetof(ex_metrics, name)}
+#define LAYER_METRIC(name) {#name, offsetof(ex_layer_metrics, name)}
+
+static const metric_row metric_rows[] = {
+    METRIC(logits_entropy),          METRIC(logits_varentropy), METRIC(top_probability),
+    METRIC(probability_margin),      METRIC(tail_mass),         METRIC(effective_choices),
+    METRIC(fork),                    METRIC(attn_entropy),      METRIC(attn_entropy_normalized),
+    METRIC(attn_varentropy),         METRIC(agreement),         METRIC(head_consensus),
+    METRIC(head_disagreement),       METRIC(interaction_strength), METRIC(sequence_varentropy),
+    METRIC(sequence_varentropy_window),
+};
+
+static const metric_row layer_metric_rows[] = {
+    LAYER_METRIC(attn_entropy),      LAYER_METRIC(attn_entropy_normalized), LAYER_METRIC(attn_varentropy),
+    LAYER_METRIC(agreement),         LAYER_METRIC(head_consensus),          LAYER_METRIC(head_disagreement),
+    LAYER_METRIC(interaction_strength),
+};
+
+enum {
+    METRIC_COUNT = sizeof metric_rows / sizeof *metric_rows,
+    LAYER_METRIC_COUNT = sizeof layer_metric_rows / sizeof *layer_metric_rows
+};
+
+_Static_assert(METRIC_COUNT * sizeof(double) == sizeof(ex_metrics), "every metric has a name");
+_Static_assert(LAYER_METRIC_COUNT * sizeof(double) == sizeof(ex_layer_metrics), "every layer metric has a name");
+
+static double value_at(const void *metrics, size_t offset) {
+    return *(const double *)((const char *)metrics + offset);
+}
+
+const char *ex_metric_name(size_t index) { return index < METRIC_COUNT ? metric_rows[index].name : NULL; }
+
+double ex_metric_value(const ex_metrics *metrics, size_t index) {
+    return index < METRIC_COUNT ? value_at(metrics, metric_rows[index].offset) : 0;
+}
+
+const char *ex_layer_metric_name(size_t index) {
+    return index < LAYER_METRIC_COUNT ? layer_metric_rows[index].name : NULL;
+}
+
+double ex_layer_metric_value(const ex_layer_metrics *metrics, size_t index) {
+    return index < LAYER_METRIC_COUNT ? value_at(metrics, layer_metric_rows[index].offset) : 0;
 }

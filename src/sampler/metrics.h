@@ -3,7 +3,7 @@
 #define EX_SAMPLER_METRICS_H
 
 #include "base/vector_math.h"
-#include "entropix.h"
+#include "entropix_sampler.h"
 
 typedef struct ex_logits_summary {
     float maximum;
@@ -11,6 +11,19 @@ typedef struct ex_logits_summary {
     double entropy;    /* bits */
     double varentropy; /* bits^2 */
 } ex_logits_summary;
+
+typedef struct ex_survivor {
+    float logit;
+    int32_t token;
+} ex_survivor;
+
+enum { EX_LIKELIEST_MAX = 1024 };
+
+/* How many of the likeliest tokens the metrics need, for tail_mass with this top_k. */
+size_t ex_likeliest_needed(int32_t top_k);
+/* The metrics of logits from their summary and their likeliest tokens, in order. */
+void ex_fill_metrics(const ex_logits_summary *summary, const ex_survivor *likeliest, size_t n_likeliest, int32_t top_k,
+                     ex_metrics *metrics);
 
 /* Errors as ex_measure_logits. `block_maxima` as in ex_vector_math. */
 ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, float *block_maxima,

@@ -1,5 +1,5 @@
-/* sampler.c - the handle: it owns the memory of all stages and the history of one answer (entropies so far, what was
- * emitted, when the clarification was inserted). The stages themselves are pure functions in the other files. */
+/* sampler.c - the handle: it owns the memory of all stages and the history of one answer. The stages themselves are
+ * functions of their arguments in the other files. */
 #include "sampler/sampler.h"
 
 #include <math.h>
@@ -9,86 +9,75 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "sampler/candidate.h"
-#include "sampler/filter.h"
+#include "sampler/chain.h"
+#include "sampler/history.h"
+#include "sampler/rule.h"
 
 enum { CLARIFICATION_MAX = 64 };
-
-typedef struct running_variance { /* Welford's: one pass, no cancellation */
-    double count, mean, squares;
-} running_variance;
-
-typedef struct token_history {
-    running_variance entropies; /* logits_entropy of every position that was accepted */
-    double *window;             /* [sequence_window], a ring */
-    size_t n_window;            /* ever written */
-    double pending;             /* entropy of the last step, until its token is accepted */
-    bool has_pending;
-    int32_t recent[CLARIFICATION_MAX]; /* accepted tokens, newest last */
-    size_t n_recent;
-    int32_t n_insertions;
-    int64_t n_since_insertion; /* generated tokens */
-    bool inserting;            /* the token accepted last was inserted */
-} token_history;
 
 struct ex_sampler {
     ex_policy policy;
     size_t n_vocab;
     const ex_vector_math *math;
+    ex_rules *rules;
+    ex_chain *chain;
     ex_filter_memory memory;
+    ex_layer_metrics *layers; /* [EX_LAYERS_MAX] of the last step */
+    ex_history history;
+    uint64_t *fired;          /* [rules + 1] */
     int32_t clarification[CLARIFICATION_MAX];
     size_t n_clarification;
-    token_history history;
+    int32_t excluded[EX_EXCLUDED_MAX];
+    size_t n_excluded;
+    ex_distribution distribution; /* of the last step */
 };
 
-static running_variance with_value(running_variance variance, double value) {
-    double distance = value - variance.mean;
-    variance.count += 1;
-    variance.mean += distance / variance.count;
-    variance.squares += distance * (value - variance.mean);
-    return variance;
-}
-
-/* Population variance of the newest `sequence_window` values, `value` the newest of them. */
-static double window_variance(const token_history *history, size_t n_window, double value) {
-    size_t count = history->n_window < n_window - 1 ? history->n_window : n_window - 1;
-    running_variance variance = with_value((running_variance){0}, value);
-    for (size_t i = 1; i <= count; i++)
-        variance = with_value(variance, history->window[(history->n_window - i) % n_window]);
-    return variance.squares / variance.count;
-}
-
 static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
-    sampler->memory.survivors = ex_allocate(sampler->n_vocab, sizeof *sampler->memory.survivors);
-    sampler->memory.candidates = ex_allocate(sampler->n_vocab, sizeof *sampler->memory.candidates);
+    ex_filter_memory *memory = &sampler->memory;
     const size_t n_blocks = (sampler->n_vocab + EX_LOGITS_BLOCK - 1) / EX_LOGITS_BLOCK;
-    sampler->memory.block_maxima = ex_allocate(n_blocks, sizeof *sampler->memory.block_maxima);
-    sampler->memory.selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *sampler->memory.selected);
-    sampler->history.window = ex_allocate((size_t)sampler->policy.sequence_window, sizeof *sampler->history.window);
-    if (!sampler->memory.survivors || !sampler->memory.candidates || !sampler->memory.block_maxima ||
-        !sampler->memory.selected || !sampler->history.window)
-        return ex_fail_memory(error, "a sampler");
-    return EX_OK;
+    const size_t n_survivors = sampler->n_vocab < EX_LIKELIEST_MAX ? EX_LIKELIEST_MAX : sampler->n_vocab;
+    memory->survivors = ex_allocate(n_survivors, sizeof *memory->survivors);
+    memory->likeliest = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory->likeliest);
+    memory->candidates = ex_allocate(sampler->n_vocab, sizeof *memory->candidates);
+    memory->block_maxima = ex_allocate(n_blocks, sizeof *memory->block_maxima);
+    memory->selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *memory->selected);
+    sampler->layers = ex_allocate(EX_LAYERS_MAX, sizeof *sampler->layers);
+    sampler->fired = ex_allocate(ex_rules_count(sampler->rules) + 1, sizeof *sampler->fired);
+    bool complete = memory->survivors && memory->likeliest && memory->candidates && memory->block_maxima &&
+                    memory->selected && sampler->layers && sampler->fired;
+    return complete ? EX_OK : ex_fail_memory(error, "a sampler");
+}
+
+static ex_code open_parts(ex_sampler *sampler, ex_error *error) {
+    const ex_policy *policy = &sampler->policy;
+    ex_code code = ex_policy_check(policy, error);
+    if (code == EX_OK) code = ex_rules_open(&sampler->rules, policy, error);
+    if (code == EX_OK) code = ex_chain_open(&sampler->chain, policy, sampler->n_vocab, error);
+    if (code == EX_OK) code = open_memory(sampler, error);
+    if (code != EX_OK) return code;
+    size_t window = (size_t)policy->sequence_window, rules_window = ex_rules_window(sampler->rules);
+    if (window < rules_window) window = rules_window;
+    if (window < CLARIFICATION_MAX) window = CLARIFICATION_MAX;
+    code = ex_history_open(&sampler->history, window, ex_chain_context(sampler->chain), error);
+    if (code == EX_OK && policy->clarify_token != EX_TOKEN_NONE)
+        code = ex_sampler_set_clarification(sampler, &policy->clarify_token, 1, error);
+    return code;
 }
 
 ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, const ex_vector_math *math,
                              ex_error *error) {
     *out = NULL;
-    ex_policy chosen;
     if (n_vocab < 1) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "a sampler needs at least one token, not %d", n_vocab);
-    if (policy)
-        chosen = *policy;
-    else
-        ex_policy_preset(&chosen, NULL, NULL);
-    ex_code code = ex_policy_check(&chosen, error);
-    if (code != EX_OK) return code;
     ex_sampler *sampler = ex_allocate(1, sizeof *sampler);
     if (!sampler) return ex_fail_memory(error, "a sampler");
-    sampler->policy = chosen;
     sampler->n_vocab = (size_t)n_vocab;
     sampler->math = math;
-    code = open_memory(sampler, error);
-    if (code == EX_OK && chosen.clarify_token != EX_TOKEN_NONE)
-        code = ex_sampler_set_clarification(sampler, &chosen.clarify_token, 1, error);
+    ex_code code = EX_OK;
+    if (policy)
+        sampler->policy = *policy;
+    else
+        code = ex_policy_preset(&sampler->policy, NULL, error);
+    if (code == EX_OK) code = open_parts(sampler, error);
     if (code != EX_OK) {
         ex_sampler_close(sampler);
         return code;
@@ -99,15 +88,22 @@ ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t 
 
 void ex_sampler_close(ex_sampler *sampler) {
     if (!sampler) return;
+    ex_rules_close(sampler->rules);
+    ex_chain_close(sampler->chain);
+    ex_history_close(&sampler->history);
     free(sampler->memory.survivors);
+    free(sampler->memory.likeliest);
     free(sampler->memory.candidates);
     free(sampler->memory.block_maxima);
     free(sampler->memory.selected);
-    free(sampler->history.window);
+    free(sampler->layers);
+    free(sampler->fired);
     free(sampler);
 }
 
 const ex_policy *ex_sampler_policy(const ex_sampler *sampler) { return &sampler->policy; }
+const ex_rules *ex_sampler_rules(const ex_sampler *sampler) { return sampler->rules; }
+const uint64_t *ex_sampler_fired(const ex_sampler *sampler) { return sampler->fired; }
 
 ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error) {
     if (count > CLARIFICATION_MAX)
@@ -128,23 +124,84 @@ const int32_t *ex_sampler_clarification(const ex_sampler *sampler, size_t *count
     return sampler->clarification;
 }
 
+/* ---- history ------------------------------------------------------------------------------------------------- */
+
 void ex_sampler_reset(ex_sampler *sampler) {
-    double *window = sampler->history.window;
-    sampler->history = (token_history){.window = window};
+    ex_history_reset(&sampler->history);
+    memset(sampler->fired, 0, (ex_rules_count(sampler->rules) + 1) * sizeof *sampler->fired);
+    sampler->n_excluded = 0;
 }
 
-/* The generated tokens end with the clarification, or it may not be inserted now. */
-static bool is_clarified(const ex_sampler *sampler) {
-    const token_history *history = &sampler->history;
-    size_t n = sampler->n_clarification;
-    if (n == 0 || history->n_insertions >= sampler->policy.clarify_limit) return true;
-    if (history->n_insertions > 0 && history->n_since_insertion < sampler->policy.clarify_cooldown) return true;
-    const int32_t *newest = history->recent + history->n_recent;
-    return n <= history->n_recent && memcmp(newest - n, sampler->clarification, n * sizeof *newest) == 0;
+void ex_sampler_prompt(ex_sampler *sampler, const int32_t *tokens, size_t n_tokens) {
+    ex_history_prompt(&sampler->history, tokens, n_tokens);
 }
 
-static ex_code summarise(const ex_sampler *sampler, const float *logits, ex_logits_summary *out, ex_error *error) {
-    return ex_summarise_logits(sampler->math, logits, sampler->n_vocab, sampler->memory.block_maxima, out, error);
+void ex_sampler_copy_history(ex_sampler *to, const ex_sampler *from) {
+    ex_history_copy(&to->history, &from->history);
+    memcpy(to->fired, from->fired, (ex_rules_count(from->rules) + 1) * sizeof *to->fired);
+    to->n_excluded = 0;
+}
+
+size_t ex_sampler_count(const ex_sampler *sampler) { return sampler->history.count; }
+
+void ex_sampler_accept(ex_sampler *sampler, int32_t token, bool inserted) {
+    ex_history *history = &sampler->history;
+    if (history->has_pending) {
+        sampler->fired[history->pending.rule]++;
+        if (!inserted) ex_chain_accept(sampler->chain, &sampler->distribution, token, &history->pending.carried);
+    }
+    ex_history_accept(history, token, inserted);
+    sampler->n_excluded = 0;
+}
+
+ex_code ex_sampler_rewind(ex_sampler *sampler, size_t count, ex_error *error) {
+    ex_history *history = &sampler->history;
+    const size_t held = history->count;
+    if (count > held || count + EX_REWIND_MAX < history->peak)
+        return ex_fail(error, EX_ERROR_ARGUMENT, count, "cannot go back from %zu tokens to %zu: at most %d are kept",
+                       held, count, EX_REWIND_MAX);
+    for (size_t back = 0; back < held - count; back++) {
+        const ex_record *record = ex_history_newest(history, back);
+        if (record->measured) sampler->fired[record->rule]--;
+    }
+    ex_history_truncate(history, count);
+    sampler->n_excluded = 0;
+    return EX_OK;
+}
+
+bool ex_sampler_exclude(ex_sampler *sampler, int32_t token) {
+    if (sampler->n_excluded == EX_EXCLUDED_MAX || token < 0 || (size_t)token >= sampler->n_vocab) return false;
+    sampler->excluded[sampler->n_excluded++] = token;
+    return true;
+}
+
+static bool ends_with_clarification(const ex_sampler *sampler) {
+    for (size_t i = 0; i < sampler->n_clarification; i++) {
+        const ex_record *record = ex_history_newest(&sampler->history, i);
+        if (!record || record->token != sampler->clarification[sampler->n_clarification - 1 - i]) return false;
+    }
+    return true;
+}
+
+static bool may_insert(const ex_sampler *sampler) {
+    const ex_record *newest = ex_history_newest(&sampler->history, 0);
+    const int32_t n_insertions = newest ? newest->n_insertions : 0;
+    if (sampler->n_clarification == 0 || n_insertions >= sampler->policy.clarify_limit) return false;
+    if (n_insertions > 0 && newest->n_since_insertion < sampler->policy.clarify_cooldown) return false;
+    return !ends_with_clarification(sampler);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------ */
+
+static ex_code summarise(const ex_sampler *sampler, const float *logits, ex_filter_input *input, ex_error *error) {
+    *input = (ex_filter_input){.math = sampler->math, .logits = logits, .n_vocab = sampler->n_vocab};
+    ex_code code = ex_summarise_logits(sampler->math, logits, sampler->n_vocab, sampler->memory.block_maxima,
+                                       &input->summary, error);
+    if (code != EX_OK) return code;
+    const size_t needed = ex_likeliest_needed(sampler->policy.top_k);
+    input->n_likeliest =
+        ex_find_likeliest(&sampler->memory, input, needed < sampler->n_vocab ? needed : sampler->n_vocab);
+    return EX_OK;
 }
 
 static ex_code check_decision(const ex_decision *decision, ex_error *error) {
@@ -157,86 +214,122 @@ static ex_code check_decision(const ex_decision *decision, ex_error *error) {
                    decision->temperature, decision->top_p, decision->top_k, decision->min_p);
 }
 
-static ex_code distribute(ex_sampler *sampler, const float *logits, const ex_logits_summary *summary,
-                          const ex_metrics *metrics, const ex_decision *decision, ex_distribution *out,
-                          ex_error *error) {
+static ex_code distribute(ex_sampler *sampler, const ex_filter_input *input, const ex_decision *decision,
+                          const ex_chain_step *step, ex_distribution *out, ex_error *error) {
     *out = (ex_distribution){sampler->memory.candidates, 0};
     ex_code code = check_decision(decision, error);
-    if (code != EX_OK || decision->strategy == EX_STRATEGY_CLARIFY) return code;
-    ex_filter_input input = {sampler->math, logits, sampler->n_vocab, *summary,
-                             ex_confidence(&sampler->policy, metrics)};
-    out->count = ex_filter(&sampler->memory, &input, decision);
+    if (code != EX_OK || decision->action == EX_ACTION_INSERT) return code;
+    bool is_plain = ex_chain_is_plain(sampler->chain) && step->n_excluded == 0;
+    out->count = is_plain ? ex_filter(&sampler->memory, input, decision)
+                          : ex_chain_filter(sampler->chain, &sampler->memory, input, decision, step);
     return EX_OK;
+}
+
+void ex_sampler_decide(ex_sampler *sampler, const ex_metrics *metrics, bool insertion_allowed, ex_decision *decision) {
+    ex_rule_input input = {.policy = &sampler->policy, .metrics = metrics, .may_insert = insertion_allowed};
+    uint64_t held = 0;
+    ex_rules_decide(sampler->rules, &input, &held, decision);
 }
 
 ex_code ex_sampler_distribution(ex_sampler *sampler, const float *logits, const ex_metrics *metrics,
                                 const ex_decision *decision, ex_distribution *out, ex_error *error) {
-    ex_logits_summary summary = {0};
-    ex_code code = summarise(sampler, logits, &summary, error);
-    return code == EX_OK ? distribute(sampler, logits, &summary, metrics, decision, out, error) : code;
+    ex_filter_input input;
+    ex_chain_step step = {0};
+    *out = (ex_distribution){sampler->memory.candidates, 0};
+    ex_code code = summarise(sampler, logits, &input, error);
+    if (code != EX_OK) return code;
+    input.confidence = ex_confidence(&sampler->policy, metrics);
+    return distribute(sampler, &input, decision, &step, out, error);
 }
 
 void ex_sampler_draw(ex_sampler *sampler, const ex_distribution *distribution, const ex_decision *decision,
                      ex_random_key key, ex_draw *out) {
-    int32_t n_draws = decision->strategy == EX_STRATEGY_ADAPTIVE ? sampler->policy.candidates : 1;
-    ex_draw_best(distribution, n_draws, key, out);
+    bool draws = sampler->policy.candidate_draws || sampler->policy.lookahead > 0 || decision->candidates <= 1;
+    (draws ? ex_draw_best : ex_draw_exact)(distribution, decision->candidates, key, out);
 }
 
-static ex_code measure(const ex_sampler *sampler, const ex_logits_summary *summary, const ex_attention *attention,
-                       ex_metrics *metrics, ex_error *error) {
-    ex_measure_attention(attention, sampler->policy.scope, metrics);
-    if (!isfinite(metrics->attn_entropy + metrics->attn_varentropy + metrics->agreement +
-                  metrics->interaction_strength))
-        return ex_fail(error, EX_ERROR_NUMBER, 0, "the attention statistics are not finite (entropy %g, strength %g)",
-                       metrics->attn_entropy, metrics->interaction_strength);
-    running_variance sequence = with_value(sampler->history.entropies, summary->entropy);
-    metrics->logits_entropy = summary->entropy;
-    metrics->logits_varentropy = summary->varentropy;
+/* Population variance of the newest `sequence_window` entropies, `value` the newest of them. */
+static double window_variance(const ex_sampler *sampler, double value) {
+    ex_running_variance variance = ex_variance_add((ex_running_variance){0}, value);
+    const double wanted = sampler->policy.sequence_window;
+    const ex_record *record;
+    for (size_t i = 0; variance.count < wanted && (record = ex_history_newest(&sampler->history, i)) != NULL; i++)
+        if (record->measured) variance = ex_variance_add(variance, record->metrics.logits_entropy);
+    return variance.squares / variance.count;
+}
+
+static ex_code measure_attention(ex_sampler *sampler, const ex_attention *attention, ex_metrics *metrics,
+                                 ex_error *error) {
+    if (attention && attention->n_layer > EX_LAYERS_MAX)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%d layers are more than %d", attention->n_layer, EX_LAYERS_MAX);
+    ex_measure_attention(attention, sampler->policy.scope, metrics, sampler->layers);
+    if (isfinite(metrics->attn_entropy + metrics->attn_varentropy + metrics->agreement +
+                 metrics->interaction_strength))
+        return EX_OK;
+    return ex_fail(error, EX_ERROR_NUMBER, 0, "the attention statistics are not finite (entropy %g, strength %g)",
+                   metrics->attn_entropy, metrics->interaction_strength);
+}
+
+static void measure_logits(const ex_sampler *sampler, const ex_filter_input *input, ex_metrics *metrics) {
+    const ex_record *newest = ex_history_newest(&sampler->history, 0);
+    ex_running_variance before = newest ? newest->entropies : (ex_running_variance){0};
+    ex_running_variance sequence = ex_variance_add(before, input->summary.entropy);
+    ex_fill_metrics(&input->summary, sampler->memory.likeliest, input->n_likeliest, sampler->policy.top_k, metrics);
     metrics->sequence_varentropy = sequence.squares / sequence.count;
-    metrics->sequence_varentropy_window =
-        window_variance(&sampler->history, (size_t)sampler->policy.sequence_window, summary->entropy);
+    metrics->sequence_varentropy_window = window_variance(sampler, input->summary.entropy);
+}
+
+static void decide(ex_sampler *sampler, ex_choice *out, ex_carried *carried) {
+    out->may_insert = may_insert(sampler);
+    ex_rule_input input = {.policy = &sampler->policy,
+                           .metrics = &out->metrics,
+                           .layers = out->layers,
+                           .n_layer = out->n_layer,
+                           .history = &sampler->history,
+                           .may_insert = out->may_insert};
+    *carried = ex_history_carried(&sampler->history);
+    ex_rules_decide(sampler->rules, &input, &carried->held, &out->decision);
+}
+
+ex_code ex_sampler_measure(ex_sampler *sampler, const float *logits, const ex_attention *attention,
+                           ex_metrics *metrics, int32_t *likeliest, ex_error *error) {
+    ex_filter_input input;
+    ex_code code = summarise(sampler, logits, &input, error);
+    if (code == EX_OK) code = measure_attention(sampler, attention, metrics, error);
+    if (code != EX_OK) return code;
+    measure_logits(sampler, &input, metrics);
+    *likeliest = sampler->memory.likeliest[0].token;
     return EX_OK;
+}
+
+static bool draws_token(ex_action action) {
+    return action != EX_ACTION_INSERT && action != EX_ACTION_TRAP && action != EX_ACTION_STOP;
 }
 
 ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention, ex_random_key key,
                         ex_choice *out, ex_error *error) {
-    ex_logits_summary summary = {0};
-    ex_code code = summarise(sampler, logits, &summary, error);
-    if (code == EX_OK) code = measure(sampler, &summary, attention, &out->metrics, error);
+    ex_filter_input input;
+    ex_code code = summarise(sampler, logits, &input, error);
+    if (code == EX_OK) code = measure_attention(sampler, attention, &out->metrics, error);
     if (code != EX_OK) return code;
-    ex_decide(&sampler->policy, &out->metrics, is_clarified(sampler), &out->decision);
-    code = distribute(sampler, logits, &summary, &out->metrics, &out->decision, &out->distribution, error);
+    out->layers = sampler->layers;
+    out->n_layer = attention ? attention->n_layer : 0;
+    ex_chain_step step = {&sampler->history, {0}, key, sampler->excluded, sampler->n_excluded};
+    measure_logits(sampler, &input, &out->metrics);
+    decide(sampler, out, &step.carried);
+    input.confidence = ex_confidence(&sampler->policy, &out->metrics);
+    code = distribute(sampler, &input, &out->decision, &step, &out->distribution, error);
     if (code != EX_OK) return code;
-    ex_sampler_draw(sampler, &out->distribution, &out->decision, key, &out->draw);
-    sampler->history.pending = summary.entropy;
+    out->draw = (ex_draw){.token = EX_TOKEN_NONE};
+    if (draws_token(out->decision.action))
+        ex_sampler_draw(sampler, &out->distribution, &out->decision, key, &out->draw);
+    out->maximum = (double)input.summary.maximum;
+    out->log_sum = input.summary.log_sum;
+    out->ahead = NULL;
+    out->n_ahead = 0;
+    sampler->distribution = out->distribution;
+    sampler->history.pending =
+        (ex_record){.rule = out->decision.rule, .metrics = out->metrics, .carried = step.carried};
     sampler->history.has_pending = true;
     return EX_OK;
-}
-
-/* The entropy of a step counts once its outcome is accepted, so a step that is asked again changes nothing. */
-static void commit_entropy(token_history *history, size_t n_window) {
-    if (!history->has_pending) return;
-    history->entropies = with_value(history->entropies, history->pending);
-    history->window[history->n_window++ % n_window] = history->pending;
-    history->has_pending = false;
-}
-
-static void remember_token(token_history *history, int32_t token) {
-    if (history->n_recent == CLARIFICATION_MAX) {
-        memmove(history->recent, history->recent + 1, (CLARIFICATION_MAX - 1) * sizeof *history->recent);
-        history->n_recent--;
-    }
-    history->recent[history->n_recent++] = token;
-}
-
-void ex_sampler_accept(ex_sampler *sampler, int32_t token, bool inserted) {
-    token_history *history = &sampler->history;
-    commit_entropy(history, (size_t)sampler->policy.sequence_window);
-    remember_token(history, token);
-    if (inserted && !history->inserting) {
-        history->n_insertions++;
-        history->n_since_insertion = 0;
-    }
-    if (!inserted) history->n_since_insertion++;
-    history->inserting = inserted;
 }

@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "entropix.h"
+#include "entropix_sampler.h"
 
 #define BITS_PER_NAT 1.4426950408889634
 
@@ -18,7 +18,7 @@ typedef struct buffer {
 
 struct ex_score_reducer {
     ex_attention result;
-    buffer n_positions, head_entropy, head_maximum, head_strength, layer_deviation;
+    buffer n_positions, head_entropy, head_maximum, head_strength, layer_deviation, layer_entropy;
     buffer probabilities; /* [n_head][n_positions] of one layer */
     buffer mean;          /* [n_positions] over the heads of one layer */
     buffer live;          /* [n_positions] bytes: some head may look there */
@@ -33,7 +33,8 @@ void ex_score_reducer_close(ex_score_reducer *reducer) {
     if (!reducer) return;
     buffer *buffers[] = {
         &reducer->n_positions,     &reducer->head_entropy,  &reducer->head_maximum, &reducer->head_strength,
-        &reducer->layer_deviation, &reducer->probabilities, &reducer->mean,         &reducer->live};
+        &reducer->layer_deviation, &reducer->layer_entropy, &reducer->probabilities, &reducer->mean,
+        &reducer->live};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]->memory);
     free(reducer);
 }
@@ -57,6 +58,7 @@ static bool reserve_all(ex_score_reducer *reducer, uint64_t n_layer, uint64_t n_
            reserve(&reducer->head_maximum, heads, sizeof(double)) &&
            reserve(&reducer->head_strength, heads, sizeof(double)) &&
            reserve(&reducer->layer_deviation, n_layer, sizeof(double)) &&
+           reserve(&reducer->layer_entropy, n_layer, sizeof(double)) &&
            reserve(&reducer->probabilities, cells, sizeof(double)) &&
            reserve(&reducer->mean, n_positions, sizeof(double)) && reserve(&reducer->live, n_positions, 1);
 }
@@ -94,7 +96,8 @@ static bool reduce_head(const float *scores, size_t n, double *probabilities, he
     return true;
 }
 
-/* Mean over heads and live positions of |P - mean over heads of P|. A position is live when any head may look there. */
+/* Mean over heads and live positions of |P - mean over heads of P|. A position is live when any head may look there.
+ * Leaves the mean over heads in reducer->mean. */
 static double deviation_of_layer(ex_score_reducer *reducer, size_t n_head, size_t n, int32_t *n_positions) {
     const double *probabilities = reducer->probabilities.memory;
     const unsigned char *live = reducer->live.memory;
@@ -108,6 +111,13 @@ static double deviation_of_layer(ex_score_reducer *reducer, size_t n_head, size_
     for (size_t j = 0; j < n; j++) n_live += live[j];
     *n_positions = (int32_t)n_live;
     return sum / ((double)n_head * (double)n_live);
+}
+
+static double entropy_of(const double *probabilities, size_t n) {
+    double nats = 0;
+    for (size_t j = 0; j < n; j++)
+        if (probabilities[j] > 0) nats -= probabilities[j] * log(probabilities[j]);
+    return nats * BITS_PER_NAT;
 }
 
 static ex_code reduce_layer(ex_score_reducer *reducer, const float *scores, size_t layer, size_t n_head, size_t n,
@@ -136,6 +146,7 @@ static ex_code reduce_layer(ex_score_reducer *reducer, const float *scores, size
     }
     ((double *)reducer->layer_deviation.memory)[layer] =
         deviation_of_layer(reducer, n_head, n, (int32_t *)reducer->n_positions.memory + layer);
+    ((double *)reducer->layer_entropy.memory)[layer] = entropy_of(reducer->mean.memory, n);
     return EX_OK;
 }
 
@@ -157,7 +168,8 @@ ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, int32_t 
                                      .head_entropy = reducer->head_entropy.memory,
                                      .head_maximum = reducer->head_maximum.memory,
                                      .head_strength = reducer->head_strength.memory,
-                                     .layer_deviation = reducer->layer_deviation.memory};
+                                     .layer_deviation = reducer->layer_deviation.memory,
+                                     .layer_entropy = reducer->layer_entropy.memory};
     *out = &reducer->result;
     return EX_OK;
 }

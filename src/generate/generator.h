@@ -1,0 +1,128 @@
+/* generator.h - what the files of the loop share. A step is: evaluate what is pending, measure, decide, act. Decided
+ * tokens wait in a queue until nothing can take them back. */
+#ifndef EX_GENERATE_GENERATOR_H
+#define EX_GENERATE_GENERATOR_H
+
+#include "generate/stop_text.h"
+#include "generate/text_stream.h"
+#include "model/model.h"
+#include "generate/trace.h"
+#include "sampler/text_list.h"
+
+enum {
+    EX_CLARIFICATION_MAX = 64,
+    EX_ENTRY_CANDIDATES = 256, /* that a waiting entry keeps */
+    EX_BRANCHES_MAX = 16,
+    EX_ATTEMPTS = 64           /* keys of one try: the main line's, then the branches' */
+};
+
+typedef struct ex_entry { /* a decision, and the token that it made */
+    ex_event_kind kind;
+    ex_end end;
+    int32_t token;
+    size_t position;
+    size_t n_accepted; /* tokens that the sampler had before */
+    ex_choice choice;  /* its lists lie below once the entry is kept */
+    ex_candidate *candidates;
+    ex_layer_metrics *layers;
+    ex_outlook *ahead;
+} ex_entry;
+
+typedef struct ex_entry_queue { /* a ring */
+    ex_entry *entries;
+    size_t capacity, first, count;
+    void *memory; /* of all entries' lists */
+} ex_entry_queue;
+
+typedef struct ex_branch {
+    ex_session *session;
+    ex_sampler *sampler;
+    ex_entry_queue entries;
+    double sum_log_probability, sum_confidence;
+    size_t n_tokens;
+    bool is_live;
+} ex_branch;
+
+struct ex_generator {
+    ex_session *session;
+    const ex_tokenizer *tokenizer;
+    ex_sampler *sampler;
+    ex_generator_options options;
+    ex_text_stream text;
+    ex_stop_text stop;
+
+    ex_step step;          /* of the newest evaluated token */
+    ex_choice choice;      /* of the newest decision */
+    size_t position;       /* of the token that is being decided */
+    int32_t pending;       /* decided and not evaluated yet, or EX_TOKEN_NONE */
+    int32_t last_token;    /* delivered last, or the prompt's last */
+    size_t n_kept;         /* positions of the prompt and of delivered tokens */
+    size_t n_generated;    /* decided and not taken back */
+    size_t n_delivered;
+    size_t n_to_insert;    /* tokens of the clarification that are still to come */
+    bool is_inserting;     /* the next of them belongs to a decision that was made before */
+    bool prompted, has_context;
+    ex_end end;
+    ex_entry_queue queue;  /* decided, not delivered */
+
+    ex_session **forks;    /* [n_forks] for candidates that are looked at */
+    size_t n_forks;
+    ex_sampler *ahead_sampler;
+    ex_outlook ahead[EX_DRAWS_MAX];
+    ex_branch *branches;   /* [n_branches] */
+    size_t n_branches;
+
+    size_t n_rewinds;
+    uint32_t attempt;      /* tries so far that came to nothing: keys of draws differ with it */
+    size_t retry_position; /* where the tokens below were taken back */
+    int32_t retried[EX_EXCLUDED_MAX];
+    size_t n_retried;
+    ex_text_list banned;   /* texts that must not come */
+    ex_tracer *tracer;     /* NULL: nobody wants a trace */
+};
+
+/* queue.c */
+ex_code ex_queue_open(ex_entry_queue *queue, size_t capacity, int32_t n_layer, ex_error *error);
+void ex_queue_close(ex_entry_queue *queue);
+void ex_queue_clear(ex_entry_queue *queue);
+/* The entry `index` from the oldest. */
+ex_entry *ex_queue_at(const ex_entry_queue *queue, size_t index);
+/* Adds a copy of the entry, with the choice's lists as they are now. The queue is never full: its capacity is what may
+ * be unsettled at most. */
+ex_entry *ex_queue_push(ex_entry_queue *queue, const ex_entry *entry);
+
+/* generator.c */
+/* The decision just made becomes an entry and a line of the trace; `kind` other than END: the token is accepted and is
+ * to be evaluated. */
+ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end end, int32_t token, ex_error *error);
+ex_code ex_generator_trace(ex_generator *generator, ex_trace_kind kind, int32_t token, ex_error *error);
+ex_random_key ex_generator_key(const ex_generator *generator, size_t position, uint32_t branch);
+/* Tokens that may still be decided. */
+size_t ex_generator_room(const ex_generator *generator);
+ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
+
+/* lookahead.c */
+ex_code ex_lookahead_open(ex_generator *generator, ex_error *error);
+void ex_lookahead_close(ex_generator *generator);
+/* Scores the drawn candidates by what comes after them; the draw's token becomes the best. `evaluated`: the session holds
+ * it already, and `step` is what follows it. */
+ex_code ex_lookahead(ex_generator *generator, bool *evaluated, ex_error *error);
+
+/* branch.c */
+ex_code ex_branches_open(ex_generator *generator, ex_error *error);
+void ex_branches_close(ex_generator *generator);
+ex_code ex_branch_out(ex_generator *generator, ex_error *error);
+
+/* rewind.c */
+/* Going back by a rule: to the last uncertain token, or as far as allowed. Takes the token as drawn where there is
+ * nowhere to go. */
+ex_code ex_resample(ex_generator *generator, ex_error *error);
+ex_code ex_rewind(ex_generator *generator, ex_error *error);
+/* After a token was decided: goes back if it completes a banned text. */
+ex_code ex_avoid_banned(ex_generator *generator, ex_error *error);
+/* Entries at the front of the queue that nothing can take back. */
+size_t ex_settled_count(const ex_generator *generator);
+/* Entries that may be unsettled at most. */
+size_t ex_unsettled_max(const ex_generator *generator);
+
+#endif

@@ -1,0 +1,181 @@
+/* lookahead.c - candidates are told apart by what comes after them. Each drawn token is fed to a timeline of its own, all
+ * in one pass over the weights; the likeliest goes to the session itself, so that mostly nothing has to be moved. The
+ * winner's timeline becomes the session's, and its logits are those of the next step. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "generate/generator.h"
+#include "sampler/candidate.h"
+
+/* With more than one position, a second set of timelines goes on from the first, whose results are the next step's. */
+static size_t forks_needed(const ex_policy *policy) {
+    return (size_t)(policy->candidates - 1) + (policy->lookahead > 1 ? (size_t)policy->candidates : 0);
+}
+
+ex_code ex_lookahead_open(ex_generator *generator, ex_error *error) {
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    if (policy->lookahead == 0 || policy->candidates < 2) return EX_OK;
+    const ex_model *model = ex_session_model(generator->session);
+    ex_code code = ex_sampler_open_with(&generator->ahead_sampler, policy, model->shape.n_vocab,
+                                        &model->kernels->vector_math, error);
+    if (code != EX_OK) return code;
+    generator->forks = ex_allocate(forks_needed(policy), sizeof *generator->forks);
+    if (!generator->forks) return ex_fail_memory(error, "lookahead");
+    for (; generator->n_forks < forks_needed(policy) && code == EX_OK; generator->n_forks += code == EX_OK)
+        code = ex_session_fork(&generator->forks[generator->n_forks], generator->session, error);
+    for (size_t i = 0; i < generator->n_forks; i++) ex_session_rewind(generator->forks[i], 0, NULL);
+    return code;
+}
+
+void ex_lookahead_close(ex_generator *generator) {
+    for (size_t i = 0; i < generator->n_forks; i++) ex_session_close(generator->forks[i]);
+    free(generator->forks);
+    ex_sampler_close(generator->ahead_sampler);
+}
+
+typedef struct ahead_group { /* the candidates of one step; the last one's timeline is the session */
+    const ex_candidate *candidates[EX_DRAWS_MAX];
+    ex_session *sessions[EX_DRAWS_MAX];
+    int32_t tokens[EX_DRAWS_MAX];
+    ex_step steps[EX_DRAWS_MAX];
+    size_t count;
+} ahead_group;
+
+static const ex_candidate *candidate_of(const ex_distribution *distribution, int32_t token) {
+    for (size_t i = 0; i < distribution->count; i++)
+        if (distribution->candidates[i].token == token) return &distribution->candidates[i];
+    return NULL;
+}
+
+static bool contains(const ahead_group *group, int32_t token) {
+    for (size_t i = 0; i < group->count; i++)
+        if (group->tokens[i] == token) return true;
+    return false;
+}
+
+static bool ends(const ex_generator *generator, int32_t token) {
+    return ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end;
+}
+
+/* The distinct tokens that were drawn, the likeliest last. What ends the text leads to nothing and is left out. */
+static void gather(ex_generator *generator, ahead_group *group) {
+    const ex_draw *draw = &generator->choice.draw;
+    size_t likeliest = 0;
+    for (int32_t i = 0; i < draw->n_draws; i++) {
+        if (contains(group, draw->drawn[i]) || ends(generator, draw->drawn[i])) continue;
+        const ex_candidate *candidate = candidate_of(&generator->choice.distribution, draw->drawn[i]);
+        if (group->count > 0 && candidate->log_probability > group->candidates[likeliest]->log_probability)
+            likeliest = group->count;
+        group->candidates[group->count] = candidate;
+        group->tokens[group->count++] = draw->drawn[i];
+    }
+    if (group->count == 0) return;
+    const size_t last = group->count - 1;
+    const ex_candidate *moved = group->candidates[last];
+    group->candidates[last] = group->candidates[likeliest];
+    group->candidates[likeliest] = moved;
+    for (size_t i = 0; i <= last; i++) group->tokens[i] = group->candidates[i]->token;
+}
+
+static ex_code evaluate(ex_generator *generator, ahead_group *group, ex_error *error) {
+    for (size_t i = 0; i + 1 < group->count; i++) {
+        group->sessions[i] = generator->forks[i];
+        ex_session_assign(generator->forks[i], generator->session);
+    }
+    group->sessions[group->count - 1] = generator->session;
+    return ex_sessions_evaluate(group->sessions, group->tokens, group->count, group->steps, error);
+}
+
+static void add_metrics(ex_metrics *sum, const ex_metrics *metrics, double weight) {
+    double *to = (double *)sum;
+    for (size_t i = 0; ex_metric_name(i); i++) to[i] += weight * ex_metric_value(metrics, i);
+}
+
+/* The sampler that measures has no history: metrics of the sequence are those of a first position. */
+static ex_code measure(ex_generator *generator, const ex_step *step, ex_outlook *ahead, int32_t *likeliest,
+                       ex_error *error) {
+    ex_metrics metrics;
+    ex_code code =
+        ex_sampler_measure(generator->ahead_sampler, step->logits, step->attention, &metrics, likeliest, error);
+    if (code == EX_OK) add_metrics(&ahead->metrics, &metrics, 1.0 / ex_sampler_policy(generator->sampler)->lookahead);
+    return code;
+}
+
+/* Positions after the first: each timeline goes on with its likeliest token, in the second set. */
+static ex_code go_on(ex_generator *generator, ahead_group *group, ex_outlook *ahead, int32_t *tokens, ex_error *error) {
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    ex_session **second = generator->forks + policy->candidates - 1;
+    ex_step steps[EX_DRAWS_MAX];
+    const size_t left = ex_session_context(generator->session) - ex_session_position(generator->session);
+    for (size_t i = 0; i < group->count; i++) ex_session_assign(second[i], group->sessions[i]);
+    ex_code code = EX_OK;
+    for (int32_t depth = 1; depth < policy->lookahead && (size_t)depth <= left && code == EX_OK; depth++) {
+        code = ex_sessions_evaluate(second, tokens, group->count, steps, error);
+        for (size_t i = 0; i < group->count && code == EX_OK; i++)
+            code = measure(generator, &steps[i], &ahead[i], &tokens[i], error);
+    }
+    for (size_t i = 0; i < group->count; i++) ex_session_rewind(second[i], 0, NULL);
+    return code;
+}
+
+static ex_code score(ex_generator *generator, ahead_group *group, ex_error *error) {
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    int32_t next[EX_DRAWS_MAX];
+    ex_code code = EX_OK;
+    for (size_t i = 0; i < group->count && code == EX_OK; i++) {
+        generator->ahead[i] = (ex_outlook){.token = group->tokens[i]};
+        code = measure(generator, &group->steps[i], &generator->ahead[i], &next[i], error);
+    }
+    if (code == EX_OK && policy->lookahead > 1) code = go_on(generator, group, generator->ahead, next, error);
+    for (size_t i = 0; i < group->count && code == EX_OK; i++)
+        generator->ahead[i].score =
+            group->candidates[i]->log_probability + ex_confidence(policy, &generator->ahead[i].metrics);
+    generator->choice.ahead = generator->ahead;
+    generator->choice.n_ahead = group->count;
+    return code;
+}
+
+/* A token that ends the text competes with its own score, in which nothing comes after it. */
+static int32_t best_of(const ex_generator *generator, size_t *winner) {
+    const ex_choice *choice = &generator->choice;
+    double best = -INFINITY;
+    int32_t token = EX_TOKEN_NONE;
+    *winner = choice->n_ahead;
+    for (size_t i = choice->n_ahead; i-- > 0;) {
+        if (choice->ahead[i].score <= best) continue;
+        best = choice->ahead[i].score;
+        token = choice->ahead[i].token;
+        *winner = i;
+    }
+    for (int32_t i = 0; i < choice->draw.n_draws; i++) {
+        if (!ends(generator, choice->draw.drawn[i])) continue;
+        const ex_candidate *candidate = candidate_of(&choice->distribution, choice->draw.drawn[i]);
+        if (candidate->score <= best) continue;
+        best = candidate->score;
+        token = candidate->token;
+        *winner = choice->n_ahead;
+    }
+    return token;
+}
+
+/* A single candidate has nothing to be compared with: it is evaluated when the next step needs it. */
+ex_code ex_lookahead(ex_generator *generator, bool *evaluated, ex_error *error) {
+    ahead_group group = {0};
+    *evaluated = false;
+    gather(generator, &group);
+    if (group.count < 2) return EX_OK;
+    const size_t position = ex_session_position(generator->session);
+    ex_code code = evaluate(generator, &group, error);
+    if (code != EX_OK) return code;
+    code = score(generator, &group, error);
+    size_t winner = group.count;
+    if (code == EX_OK) generator->choice.draw.token = best_of(generator, &winner);
+    if (winner + 1 < group.count) ex_session_exchange(generator->session, group.sessions[winner]);
+    if (winner == group.count) ex_session_rewind(generator->session, position, NULL);
+    for (size_t i = 0; i + 1 < group.count; i++) ex_session_rewind(generator->forks[i], 0, NULL);
+    *evaluated = winner < group.count;
+    if (*evaluated) generator->step = ex_session_step(generator->session);
+    return code;
+}
