@@ -288,9 +288,8 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bo
     bool quants_here = quants && group_width % EX_QUANT_BLOCK == 0;
     while (ex_worker_next(worker, n_head_kv * n_tiles, 1, &first, &last)) {
         query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first), next;
-        size_t at_next = first + (size_t)worker->count;
-        bool has_next = at_next < n_head_kv * n_tiles;
-        if (has_next) next = tile_at(batch, layer, n_tiles, tile_tokens, at_next);
+        bool has_next = last < n_head_kv * n_tiles;
+        if (has_next) next = tile_at(batch, layer, n_tiles, tile_tokens, last);
         if (is_lone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
         attend_tile(batch, &t, has_next ? &next : NULL, &w->tiles[worker->index], quants_here);
     }
