@@ -27,8 +27,8 @@ bool ex_rule_starts_comment(const ex_rule_text *text, const char *at) {
 }
 
 bool ex_rule_token_is(const ex_rule_token *token, const char *word) {
-    return (token->kind == EX_TOKEN_KIND_NAME || token->kind == EX_TOKEN_KIND_SYMBOL) &&
-           token->length == strlen(word) && memcmp(token->start, word, token->length) == 0;
+    return (token->kind == EX_TOKEN_KIND_NAME || token->kind == EX_TOKEN_KIND_SYMBOL) && token->start[0] == word[0] &&
+           strncmp(token->start, word, token->length) == 0 && word[token->length] == 0;
 }
 
 static const char *after_digits(const ex_rule_text *text, const char *at) {
