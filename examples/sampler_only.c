@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <entropix.h>
+#include <entropix_sampler.h>
 
 enum { N_VOCAB = 5, N_LAYER = 1, N_HEAD = 2, N_POSITIONS = 3 };
 
@@ -30,15 +30,15 @@ int main(void) {
     /* measure */
     ex_metrics metrics = {0};
     check(ex_score_reduce(reducer, scores, N_LAYER, N_HEAD, N_POSITIONS, &attention, &error), &error);
-    ex_measure_attention(attention, policy.scope, &metrics);
-    check(ex_measure_logits(logits, N_VOCAB, &metrics.logits_entropy, &metrics.logits_varentropy, &error), &error);
+    ex_measure_attention(attention, policy.scope, &metrics, NULL);
+    check(ex_measure_logits(logits, N_VOCAB, policy.top_k, &metrics, &error), &error);
     printf("entropy %.3f bits, varentropy %.3f, attention entropy %.3f bits\n", metrics.logits_entropy,
            metrics.logits_varentropy, metrics.attn_entropy);
 
     /* decide */
     ex_decision decision;
-    ex_decide(&policy, &metrics, false, &decision);
-    printf("%s: temperature %.3f, top_p %.3f, top_k %d, min_p %.3f\n", ex_strategy_name(decision.strategy),
+    ex_sampler_decide(sampler, &metrics, true, &decision);
+    printf("%s: temperature %.3f, top_p %.3f, top_k %d, min_p %.3f\n", decision.strategy,
            decision.temperature, decision.top_p, (int)decision.top_k, decision.min_p);
 
     /* distribution */

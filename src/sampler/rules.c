@@ -267,6 +267,10 @@ const char *ex_rules_condition(const ex_rules *rules, size_t index) {
     return index < rules->n_rules ? rules->rules[index].words : "";
 }
 
+ex_action ex_rules_action(const ex_rules *rules, size_t index) {
+    return index < rules->n_rules ? rules->rules[index].action : EX_ACTION_SAMPLE;
+}
+
 size_t ex_rules_window(const ex_rules *rules) { return rules->window; }
 
 bool ex_rules_may(const ex_rules *rules, ex_action action) {
