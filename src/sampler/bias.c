@@ -60,6 +60,7 @@ ex_code ex_bias_read(ex_bias **biases, size_t *count, const char *text, size_t n
         char entry[64] = "";
         const size_t first = at + strspn(text + at, " "), n = strcspn(text + first, ",");
         memcpy(entry, text + first, n < sizeof entry - 1 ? n : sizeof entry - 1);
+        for (size_t end = strlen(entry); end > 0 && entry[end - 1] == ' ';) entry[--end] = 0;
         code = add_entry(all, count, entry, n_vocab, error);
         at = first + n + 1;
     }
