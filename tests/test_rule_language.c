@@ -84,7 +84,7 @@ static double value_of(world *here, const char *formula) {
     return decide(here, text).temperature - 1000;
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void test_numbers_and_operators(void **state) {
     (void)state;
@@ -203,7 +203,7 @@ static void test_conditions(void **state) {
     assert_true(holds(&here, "may_insert"));
 }
 
-/* ---- history ------------------------------------------------------------------------------------------------------- */
+/* ---- history ----------------------------------------------------------------------------------------------------- */
 
 static void test_windows(void **state) {
     (void)state;
@@ -245,7 +245,8 @@ static void test_windows(void **state) {
     assert_true(is_close(value_of(&here, "mean(varentropy, 4)"), 75, 1e-12));
     here.history = (ex_history){0}; /* none at all */
     assert_true(is_close(value_of(&here, "mean(logits_entropy, 16)"), 2, 1e-12));
-    set_rules(&here, "[r]\nwhen = mean(logits_entropy, 16) > 3 and lowest(agreement, 40) > 1\ntop_p = variance(fork, 7)");
+    set_rules(&here, "[r]\nwhen = mean(logits_entropy, 16) > 3 and lowest(agreement, 40) > 1\n"
+                     "top_p = variance(fork, 7)\n");
     ex_rules *rules = open_rules(&here);
     assert_int_equal(ex_rules_window(rules), 40);
     ex_rules_close(rules);
@@ -291,7 +292,7 @@ static void test_hysteresis(void **state) {
     assert_true(here.held == 0);
 }
 
-/* ---- margins --------------------------------------------------------------------------------------------------------- */
+/* ---- margins ----------------------------------------------------------------------------------------------------- */
 
 static void test_margins_of_conditions(void **state) {
     (void)state;
@@ -365,7 +366,7 @@ static void test_margins_where_no_condition_decides(void **state) {
     assert_true(decision.margin == 0);
 }
 
-/* ---- decisions ------------------------------------------------------------------------------------------------------- */
+/* ---- decisions --------------------------------------------------------------------------------------------------- */
 
 static void test_parameters(void **state) {
     (void)state;
@@ -432,7 +433,7 @@ static void test_actions_and_names(void **state) {
     ex_rules_close(NULL);
 }
 
-/* ---- the document's matrix ------------------------------------------------------------------------------------------- */
+/* ---- the document's matrix --------------------------------------------------------------------------------------- */
 
 static double clip(double value, double lowest, double highest) { return fmin(fmax(value, lowest), highest); }
 
@@ -566,7 +567,8 @@ static void expect_same(const ex_decision *d, const ex_decision *expected, const
                 d->top_k == expected->top_k && d->min_p == expected->min_p && d->margin == expected->margin &&
                 d->candidates == expected->candidates && strcmp(d->margin_metric, expected->margin_metric) == 0;
     if (!same || strcmp(strategy, names[expected->rule]) != 0)
-        fail_msg("round %d, %s: T %.17g %.17g, top_p %.17g %.17g, top_k %d %d, min_p %.17g %.17g, margin %s %.17g %s %.17g",
+        fail_msg("round %d, %s: T %.17g %.17g, top_p %.17g %.17g, top_k %d %d, min_p %.17g %.17g, "
+                 "margin %s %.17g %s %.17g",
                  round, names[expected->rule], d->temperature, expected->temperature, d->top_p, expected->top_p,
                  d->top_k, expected->top_k, d->min_p, expected->min_p, d->margin_metric, d->margin,
                  expected->margin_metric, expected->margin);
@@ -601,7 +603,7 @@ static void test_the_matrix_as_text(void **state) {
     for (size_t i = 0; i < 6; i++) assert_true(fired[i] > 500);
 }
 
-/* ---- complaints ------------------------------------------------------------------------------------------------------ */
+/* ---- complaints -------------------------------------------------------------------------------------------------- */
 
 static void test_complaints(void **state) {
     (void)state;
@@ -695,7 +697,7 @@ static void test_complaints(void **state) {
     }
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 static const char *complaint(const char *text) {
     static ex_error error;
@@ -705,7 +707,8 @@ static const char *complaint(const char *text) {
     return error.message;
 }
 
-static char *repeated(const char *begin, const char *part, int count, const char *middle, const char *close, const char *end) {
+static char *repeated(const char *begin, const char *part, int count, const char *middle, const char *close,
+                      const char *end) {
     static char text[20000];
     size_t length = (size_t)snprintf(text, sizeof text, "%s", begin);
     for (int i = 0; i < count; i++) length += (size_t)snprintf(text + length, sizeof text - length, "%s", part);
@@ -728,7 +731,8 @@ static void test_limits(void **state) {
     assert_non_null(
         strstr(complaint(repeated("[a]\nwhen = ", "1<2 and (", 40, "1<2", ")", "\n")), "too many values wait"));
     assert_string_equal(complaint(repeated("[a]\nwhen = 0", "+1", 1000, " < 2", "", "\n")), "");
-    assert_non_null(strstr(complaint(repeated("[a]\nwhen = 0", "+1", 1100, " < 2", "", "\n")), "the rules are too long"));
+    assert_non_null(
+        strstr(complaint(repeated("[a]\nwhen = 0", "+1", 1100, " < 2", "", "\n")), "the rules are too long"));
     assert_non_null(strstr(complaint(repeated("[a]\n#", "123456789", 1000, "", "", "\n")), "more than 8191 bytes"));
     assert_string_equal(complaint(repeated("[a]\n", "\n", 15000, "", "", "\n")), ""); /* says nothing, takes no room */
     char text[4000] = "";
@@ -757,7 +761,8 @@ static void test_deciding_allocates_nothing(void **state) {
     ex_record records[8] = {{.measured = true}};
     here.history = (ex_history){.records = records, .capacity = 8, .count = 1};
     here.history.peak = 1;
-    set_rules(&here, "[a]\nwhen = mean(logits_entropy, 9) > 5 until may_insert\n[b]\ntop_p = max(1, 2, attn_entropy[0])");
+    set_rules(&here, "[a]\nwhen = mean(logits_entropy, 9) > 5 until may_insert\n"
+                     "[b]\ntop_p = max(1, 2, attn_entropy[0])");
     ex_rules *rules = open_rules(&here);
     long before = allocations_counted();
     decide_by(&here, rules);
@@ -768,18 +773,18 @@ static void test_deciding_allocates_nothing(void **state) {
     ex_rules_close(rules);
 }
 
-/* ---- noise ----------------------------------------------------------------------------------------------------------- */
+/* ---- noise ------------------------------------------------------------------------------------------------------- */
 
 static size_t random_index(uint64_t *random, size_t count) {
     return (size_t)random_between(random, 0, (double)count);
 }
 
 static const char *const pieces[] = {
-    "1",     "0",       "2.5",  "1e3",      "logits_entropy", "varentropy", "attn_entropy", "[-1]",  "[2]", "(",  ")",
-    "(",     ")",       "+",    "-",        "*",              "/",          "<",            "<=",    ">",   ">=", "and",
-    "or",    "not",     "until", "may_insert", "min(",        "max(",       "clip(",        "floor(", "sqrt(", ",", "log2(",
-    "mean(logits_entropy, 4)", "lowest(fork,", "variance(", "top_k", "temperature", "scope", "\n[a]\n", "\nwhen =",
-    "\ntop_p =", "\ntop_k =", "\naction = stop", "# ", "=", "!", "\xC3\xA9", "\x80", "\t",
+    "1", "0", "2.5", "1e3", "logits_entropy", "varentropy", "attn_entropy", "[-1]", "[2]", "(", ")", "(", ")",
+    "+", "-", "*", "/", "<", "<=", ">", ">=", "and", "or", "not", "until", "may_insert", "min(", "max(",
+    "clip(", "floor(", "sqrt(", ",", "log2(", "mean(logits_entropy, 4)", "lowest(fork,", "variance(", "top_k",
+    "temperature", "scope", "\n[a]\n", "\nwhen =", "\ntop_p =", "\ntop_k =", "\naction = stop", "# ", "=",
+    "!", "\xC3\xA9", "\x80", "\t",
 };
 
 /* Mostly pieces of the language, sometimes a letter of anything. */
