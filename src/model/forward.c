@@ -184,7 +184,8 @@ static void output(const ex_batch *batch, ex_worker *worker, addition added) {
 void ex_forward(void *context, ex_worker *worker) {
     const ex_batch *batch = context;
     addition added = {NULL, NULL};
-    if (batch->n_tokens == batch->n_timelines) ex_packer_run(&batch->model->packer, batch->model->kernels, worker);
+    bool decodes = batch->n_tokens == batch->n_timelines && batch->timelines[0].first > 0; /* no prompt of one token */
+    if (decodes) ex_packer_run(&batch->model->packer, batch->model->kernels, worker);
     embed(batch, worker);
     for (size_t layer = 0; layer < (size_t)batch->model->shape.n_layer; layer++) {
         added = attention_block(batch, worker, layer, added);
