@@ -19,7 +19,7 @@ enum { LINE_MAX_BYTES = 64 << 20, EXIT_BAD_INPUT = 2 };
 typedef struct decide_request {
     json_t *object;
     ex_policy policy;
-    bool clarified, draws;
+    bool clarified, draws, extended;
     float *logits, *scores; /* scores NULL: none were given */
     size_t n_vocab, n_positions;
     int32_t n_layer, n_head;
@@ -52,6 +52,7 @@ static const char *const known_keys[] = {"id",
                                          "sequence",
                                          "position",
                                          "sequence_varentropy",
+                                         "extended",
                                          "metrics",
                                          "head_entropy",
                                          "decision",
@@ -177,6 +178,9 @@ static bool read_rest(decide_request *request) {
     const json_t *clarified = optional(request->object, "clarified");
     if (clarified && !json_is_boolean(clarified)) return refuse(request, "clarified must be true or false");
     request->clarified = json_is_true(clarified);
+    const json_t *extended = optional(request->object, "extended");
+    if (extended && !json_is_boolean(extended)) return refuse(request, "extended must be true or false");
+    request->extended = json_is_true(extended);
     const json_t *varentropy = optional(request->object, "sequence_varentropy");
     request->sequence_varentropy = json_number_value(varentropy);
     if (varentropy && (!json_is_number(varentropy) || request->sequence_varentropy < 0))
@@ -197,13 +201,23 @@ static bool read_request(decide_request *request, const char *text, size_t lengt
 
 /* ---- answering it ------------------------------------------------------------------------------------------ */
 
+static bool is_among(const char *const *names, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0) return true;
+    return false;
+}
+
+/* The document's metrics, and with `extended` all of one step. */
 static json_t *metrics_to_json(const decide_request *request, const ex_metrics *metrics) {
+    static const char *const always[] = {"logits_entropy", "logits_varentropy", "attn_entropy", "attn_varentropy",
+                                         "agreement", "head_consensus", "interaction_strength"};
     json_t *object = json_object();
     bool has_sequence = optional(request->object, "sequence_varentropy") != NULL;
     for (size_t i = 0; ex_metric_name(i); i++) {
-        bool of_sequence = strncmp(ex_metric_name(i), "sequence_", 9) == 0;
-        if (of_sequence && !(has_sequence && strcmp(ex_metric_name(i), "sequence_varentropy") == 0)) continue;
-        json_object_set_new(object, ex_metric_name(i), json_real(ex_metric_value(metrics, i)));
+        const char *name = ex_metric_name(i);
+        bool wanted = has_sequence && strcmp(name, "sequence_varentropy") == 0;
+        if (strncmp(name, "sequence_", 9) != 0) wanted = request->extended || is_among(always, 7, name);
+        if (wanted) json_object_set_new(object, name, json_real(ex_metric_value(metrics, i)));
     }
     return object;
 }
@@ -221,10 +235,15 @@ static json_t *head_entropy_to_json(const decide_request *request, const ex_atte
     return layers;
 }
 
-static json_t *decision_to_json(const ex_decision *decision) {
-    return json_pack("{s:s, s:s, s:f, s:f, s:i, s:f}", "strategy", decision->strategy, "action",
-                     ex_action_name(decision->action), "temperature", decision->temperature, "top_p", decision->top_p,
-                     "top_k", decision->top_k, "min_p", decision->min_p);
+static json_t *decision_to_json(const decide_request *request, const ex_decision *decision) {
+    json_t *object = json_pack("{s:s, s:f, s:f, s:i, s:f}", "strategy", decision->strategy, "temperature",
+                               decision->temperature, "top_p", decision->top_p, "top_k", decision->top_k, "min_p",
+                               decision->min_p);
+    if (!request->extended) return object;
+    json_object_set_new(object, "action", json_string(ex_action_name(decision->action)));
+    json_object_set_new(object, "margin_metric", json_string(decision->margin_metric));
+    json_object_set_new(object, "margin", json_real(decision->margin));
+    return object;
 }
 
 static void set_by_token(json_t *object, int32_t token, double value) {
@@ -262,7 +281,7 @@ static ex_code sample(const decide_request *request, const ex_metrics *metrics, 
     ex_code code = ex_sampler_open(&sampler, &request->policy, (int32_t)request->n_vocab, error);
     if (code != EX_OK) return code;
     ex_sampler_decide(sampler, metrics, !request->clarified, &decision);
-    json_object_set_new(answer, "decision", decision_to_json(&decision));
+    json_object_set_new(answer, "decision", decision_to_json(request, &decision));
     ex_distribution distribution;
     code = ex_sampler_distribution(sampler, request->logits, metrics, &decision, &distribution, error);
     if (code == EX_OK) add_distribution(answer, request, &distribution);
