@@ -269,6 +269,10 @@ EX_API const ex_policy *ex_sampler_policy(const ex_sampler *sampler);
 /* The clarification as tokens (copied, at most 64), for "just emitted". Without it, clarify never inserts. */
 EX_API ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error);
 EX_API const int32_t *ex_sampler_clarification(const ex_sampler *sampler, size_t *count);
+/* How tokens are written, for the sequence breakers of dry: without it there are none. `text_of` gives the bytes of a
+ * token and sets their number. All are asked for at once. */
+typedef const char *(*ex_text_of)(const void *context, int32_t token, size_t *length);
+EX_API ex_code ex_sampler_set_vocabulary(ex_sampler *sampler, ex_text_of text_of, const void *context, ex_error *error);
 /* Forgets what was generated. */
 EX_API void ex_sampler_reset(ex_sampler *sampler);
 

@@ -260,6 +260,34 @@ static void test_state_is_in_the_history(void **state) {
     }
 }
 
+/* A branch begins with a copy of the sampler between the step and its token. */
+static void test_copies_of_a_step(void **state) {
+    (void)state;
+    static float logits[SOURCE];
+    const ex_policy policies[] = {POLICY("mirostat", "2", "mirostat_tau", "3"), POLICY("adaptive_target", "0.3")};
+    for (size_t i = 0; i < 2; i++) {
+        ex_sampler *one = open_sampler(&policies[i], SOURCE), *other = open_sampler(&policies[i], SOURCE);
+        ex_choice first, second;
+        ex_error error;
+        for (size_t j = 0; j < 10; j++) {
+            zipf_logits(j, logits);
+            const ex_random_key key = {1, 0, (uint32_t)j, 0};
+            assert_ok(ex_sampler_step(one, logits, NULL, key, &first, &error), &error);
+            ex_sampler_copy_history(other, one);
+            ex_sampler_accept(one, first.draw.token, false);
+            ex_sampler_accept(other, first.draw.token, false);
+            assert_ok(ex_sampler_step(one, logits, NULL, key, &first, &error), &error);
+            assert_ok(ex_sampler_step(other, logits, NULL, key, &second, &error), &error);
+            assert_int_equal(first.distribution.count, second.distribution.count);
+            assert_memory_equal(first.distribution.candidates, second.distribution.candidates,
+                                first.distribution.count * sizeof *first.distribution.candidates);
+            ex_sampler_accept(one, first.draw.token, false);
+        }
+        ex_sampler_close(one);
+        ex_sampler_close(other);
+    }
+}
+
 /* ---- compiling -------------------------------------------------------------------------------------------------- */
 
 static void expect_stages(const ex_policy *policy, const char *expected) {
@@ -413,6 +441,7 @@ int main(void) {
         cmocka_unit_test(test_adaptive_p_nears_its_target),
         cmocka_unit_test(test_xtc_frequencies),
         cmocka_unit_test(test_state_is_in_the_history),
+        cmocka_unit_test(test_copies_of_a_step),
         cmocka_unit_test(test_where_stages_go),
         cmocka_unit_test(test_which_chains_are_plain),
         cmocka_unit_test(test_context_that_is_wanted),

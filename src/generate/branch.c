@@ -17,6 +17,7 @@ static ex_code open_branch(ex_generator *generator, ex_branch *branch, ex_error 
     if (code == EX_OK) code = ex_session_rewind(branch->session, 0, error);
     if (code == EX_OK)
         code = ex_sampler_open_with(&branch->sampler, policy, model->shape.n_vocab, &model->kernels->vector_math, error);
+    if (code == EX_OK) code = ex_generator_teach(generator, branch->sampler, error);
     if (code == EX_OK) code = ex_sampler_set_clarification(branch->sampler, clarification, count, error);
     if (code == EX_OK)
         code = ex_queue_open(&branch->entries, (size_t)policy->branch_tokens, model->shape.n_layer, error);

@@ -28,6 +28,16 @@ static ex_code set_clarification(ex_generator *generator, ex_error *error) {
     return ex_sampler_set_clarification(generator->sampler, tokens, count, error);
 }
 
+static const char *text_of(const void *tokenizer, int32_t token, size_t *length) {
+    ex_string text = ex_token_text(tokenizer, token, false);
+    *length = text.length;
+    return text.data;
+}
+
+ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error) {
+    return ex_sampler_set_vocabulary(sampler, text_of, generator->tokenizer, error);
+}
+
 static size_t longest_token(const ex_tokenizer *tokenizer) {
     size_t longest = 0;
     for (int32_t token = 0; token < ex_tokenizer_size(tokenizer); token++) {
@@ -64,6 +74,7 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
     ex_code code = ex_sampler_open_with(&generator->sampler, generator->options.policy, model->shape.n_vocab,
                                         &model->kernels->vector_math, error);
     generator->options.policy = NULL; /* the caller's; the sampler has a copy */
+    if (code == EX_OK) code = ex_generator_teach(generator, generator->sampler, error);
     if (code == EX_OK) code = open_text(generator, error);
     if (code == EX_OK) code = set_clarification(generator, error);
     if (code == EX_OK) code = ex_lookahead_open(generator, error);

@@ -97,6 +97,8 @@ ex_entry *ex_queue_push(ex_entry_queue *queue, const ex_entry *entry);
 ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end end, int32_t token, ex_error *error);
 ex_code ex_generator_trace(ex_generator *generator, ex_trace_kind kind, int32_t token, ex_error *error);
 ex_random_key ex_generator_key(const ex_generator *generator, size_t position, uint32_t branch);
+/* Gives a sampler the vocabulary, as far as its policy needs it. */
+ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error);
 /* Tokens that may still be decided. */
 size_t ex_generator_room(const ex_generator *generator);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);

@@ -272,7 +272,7 @@ static size_t finish(ex_stage_run *run) {
     order_entries(run);
     for (size_t i = 0; i < run->count; i++) total += run->entries[i].weight;
     for (size_t i = 0; i < run->count; i++) {
-        const ex_entry *entry = &run->entries[i];
+        const ex_stage_entry *entry = &run->entries[i];
         ex_candidate *candidate = &run->memory->candidates[i];
         *candidate = (ex_candidate){.token = entry->token, .probability = entry->weight / total};
         candidate->log_probability = (double)input->logits[entry->token];
@@ -300,6 +300,12 @@ size_t ex_chain_filter(ex_chain *chain, const ex_filter_memory *memory, const ex
     if (is_nothing_left) run = untouched; /* the likeliest of all, whatever spoke against it */
     if (is_greedy || is_nothing_left) ex_stage_keep_likeliest(&run, 1);
     return finish(&run);
+}
+
+bool ex_chain_copy_step(ex_chain *to, const ex_chain *from, size_t n_candidates) {
+    to->steered = from->steered;
+    if (from->steered) memcpy(to->entering, from->entering, n_candidates * sizeof *to->entering);
+    return from->steered;
 }
 
 void ex_chain_accept(const ex_chain *chain, const ex_distribution *distribution, int32_t token, ex_carried *carried) {

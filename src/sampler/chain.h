@@ -43,9 +43,12 @@ size_t ex_chain_filter(ex_chain *chain, const ex_filter_memory *memory, const ex
  * a step in which no stage steered, leave it as it is. */
 void ex_chain_accept(const ex_chain *chain, const ex_distribution *distribution, int32_t token, ex_carried *carried);
 
+/* Gives `to`, of the same policy, what ex_chain_accept needs of the last step of `from`, which had so many candidates.
+ * False when it needs nothing. */
+bool ex_chain_copy_step(ex_chain *to, const ex_chain *from, size_t n_candidates);
+
 /* How the sampler learns what tokens are written like, for breakers of dry and for texts: `text_of` gives the bytes of
  * a token. Takes what it needs at once. Without it dry knows no breakers. */
-typedef const char *(*ex_text_of)(const void *context, int32_t token, size_t *length);
 ex_code ex_chain_set_vocabulary(ex_chain *chain, ex_text_of text_of, const void *context, ex_error *error);
 
 #endif

@@ -119,6 +119,10 @@ ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens,
     return EX_OK;
 }
 
+ex_code ex_sampler_set_vocabulary(ex_sampler *sampler, ex_text_of text_of, const void *context, ex_error *error) {
+    return ex_chain_set_vocabulary(sampler->chain, text_of, context, error);
+}
+
 const int32_t *ex_sampler_clarification(const ex_sampler *sampler, size_t *count) {
     *count = sampler->n_clarification;
     return sampler->clarification;
@@ -136,8 +140,17 @@ void ex_sampler_prompt(ex_sampler *sampler, const int32_t *tokens, size_t n_toke
     ex_history_prompt(&sampler->history, tokens, n_tokens);
 }
 
+/* A step whose token is not accepted yet. */
+static void copy_step(ex_sampler *to, const ex_sampler *from) {
+    const size_t count = from->distribution.count;
+    if (!from->history.has_pending || !ex_chain_copy_step(to->chain, from->chain, count)) return;
+    memcpy(to->memory.candidates, from->distribution.candidates, count * sizeof *to->memory.candidates);
+    to->distribution = (ex_distribution){to->memory.candidates, count};
+}
+
 void ex_sampler_copy_history(ex_sampler *to, const ex_sampler *from) {
     ex_history_copy(&to->history, &from->history);
+    copy_step(to, from);
     memcpy(to->fired, from->fired, (ex_rules_count(from->rules) + 1) * sizeof *to->fired);
     to->n_excluded = 0;
 }

@@ -71,7 +71,7 @@ void ex_stage_adjust(ex_stage_run *run, size_t n_marked, adjustment adjusted) {
         }
     } else {
         for (size_t i = 0; i < run->count; i++) {
-            ex_entry *entry = &run->entries[i];
+            ex_stage_entry *entry = &run->entries[i];
             if (chain->marks[entry->token] != 0) entry->logit = adjust_one(run, adjusted, entry->token, entry->logit);
         }
         run->is_sorted = run->is_weighed = false;
@@ -93,7 +93,7 @@ static void take_entries(ex_stage_run *run, float threshold) {
         size_t found = input->math->select_at_least(run->logits + first, n, threshold, run->memory->selected, n);
         for (size_t i = 0; i < found; i++) {
             size_t token = first + (size_t)run->memory->selected[i];
-            run->entries[count++] = (ex_entry){.logit = run->logits[token], .token = (int32_t)token};
+            run->entries[count++] = (ex_stage_entry){.logit = run->logits[token], .token = (int32_t)token};
         }
     }
     run->count = count;
@@ -125,7 +125,7 @@ static double sparse_total(ex_stage_run *run, double *entropy) {
     double sum_x = 0;
     ex_stage_weigh(run);
     for (size_t i = 0; i < run->count; i++) {
-        const ex_entry *entry = &run->entries[i];
+        const ex_stage_entry *entry = &run->entries[i];
         ex_mass_add(&mass, entry->weight);
         if (entry->weight > 0) sum_x += entry->weight * ex_stage_exponent(run, entry->logit);
     }
@@ -200,7 +200,7 @@ static size_t find_likeliest(ex_stage_run *run, size_t limit, const ex_survivor 
     return ex_find_likeliest(&memory, &input, limit);
 }
 
-static bool count_down(void *context, const ex_entry *next) {
+static bool count_down(void *context, const ex_stage_entry *next) {
     size_t *left = context;
     (void)next;
     return (*left)-- > 0;
@@ -211,7 +211,7 @@ void ex_stage_keep_likeliest(ex_stage_run *run, size_t limit) {
         const ex_survivor *likeliest;
         run->count = find_likeliest(run, limit, &likeliest);
         for (size_t i = 0; i < run->count; i++)
-            run->entries[i] = (ex_entry){.logit = likeliest[i].logit, .token = likeliest[i].token};
+            run->entries[i] = (ex_stage_entry){.logit = likeliest[i].logit, .token = likeliest[i].token};
         run->is_dense = run->is_weighed = false;
         run->is_sorted = true;
         return;
@@ -229,38 +229,38 @@ void ex_stage_dropped(ex_stage_run *run) {
 /* ---- entries in order ----------------------------------------------------------------------------------------- */
 
 typedef struct entry_heap {
-    ex_entry *entries;
+    ex_stage_entry *entries;
     size_t count;
     double maximum, divisor, centre;
 } entry_heap;
 
-typedef bool (*comes_before)(const entry_heap *heap, const ex_entry *a, const ex_entry *b);
+typedef bool (*comes_before)(const entry_heap *heap, const ex_stage_entry *a, const ex_stage_entry *b);
 
-static bool is_likelier(const entry_heap *heap, const ex_entry *a, const ex_entry *b) {
+static bool is_likelier(const entry_heap *heap, const ex_stage_entry *a, const ex_stage_entry *b) {
     (void)heap;
     return a->logit != b->logit ? a->logit > b->logit : a->token < b->token;
 }
 
-static bool is_less_likely(const entry_heap *heap, const ex_entry *a, const ex_entry *b) {
+static bool is_less_likely(const entry_heap *heap, const ex_stage_entry *a, const ex_stage_entry *b) {
     return is_likelier(heap, b, a);
 }
 
-static double distance(const entry_heap *heap, const ex_entry *entry) {
+static double distance(const entry_heap *heap, const ex_stage_entry *entry) {
     return fabs(((double)entry->logit - heap->maximum) / heap->divisor - heap->centre);
 }
 
-static bool is_more_typical(const entry_heap *heap, const ex_entry *a, const ex_entry *b) {
+static bool is_more_typical(const entry_heap *heap, const ex_stage_entry *a, const ex_stage_entry *b) {
     double of_a = distance(heap, a), of_b = distance(heap, b);
     return of_a != of_b ? of_a < of_b : is_likelier(heap, a, b);
 }
 
-static bool is_heavier(const entry_heap *heap, const ex_entry *a, const ex_entry *b) {
+static bool is_heavier(const entry_heap *heap, const ex_stage_entry *a, const ex_stage_entry *b) {
     (void)heap;
     return a->weight != b->weight ? a->weight > b->weight : a->token < b->token;
 }
 
 static inline void sift_down(const entry_heap *heap, size_t parent, comes_before before) {
-    ex_entry moving = heap->entries[parent];
+    ex_stage_entry moving = heap->entries[parent];
     for (size_t child = 2 * parent + 1; child < heap->count; child = 2 * parent + 1) {
         if (child + 1 < heap->count && before(heap, &heap->entries[child + 1], &heap->entries[child])) child++;
         if (!before(heap, &heap->entries[child], &moving)) break;
@@ -270,23 +270,23 @@ static inline void sift_down(const entry_heap *heap, size_t parent, comes_before
     heap->entries[parent] = moving;
 }
 
-static void reverse(ex_entry *entries, size_t count) {
+static void reverse(ex_stage_entry *entries, size_t count) {
     for (size_t i = 0; i < count / 2; i++) {
-        ex_entry moving = entries[i];
+        ex_stage_entry moving = entries[i];
         entries[i] = entries[count - 1 - i];
         entries[count - 1 - i] = moving;
     }
 }
 
-typedef bool (*continuation)(void *context, const ex_entry *next);
+typedef bool (*continuation)(void *context, const ex_stage_entry *next);
 
 /* The heap gives the entries up one by one to the end of the array, the first to the very end. */
-static inline size_t take_in_order(ex_entry *entries, entry_heap heap, comes_before before, continuation goes_on,
+static inline size_t take_in_order(ex_stage_entry *entries, entry_heap heap, comes_before before, continuation goes_on,
                                    void *context) {
     const size_t n = heap.count;
     for (size_t i = n / 2; i-- > 0;) sift_down(&heap, i, before);
     while (heap.count > 0 && (!goes_on || goes_on(context, &entries[0]) || heap.count == n)) {
-        ex_entry first = entries[0];
+        ex_stage_entry first = entries[0];
         entries[0] = entries[--heap.count];
         if (heap.count > 0) sift_down(&heap, 0, before);
         entries[heap.count] = first;
@@ -303,8 +303,8 @@ static size_t take_sorted(const ex_stage_run *run, continuation goes_on, void *c
     return kept;
 }
 
-void ex_stage_keep_first(ex_stage_run *run, ex_entry_order order, double centre, continuation goes_on, void *context) {
-    ex_entry *entries = run->entries;
+void ex_stage_keep_first(ex_stage_run *run, ex_stage_order order, double centre, continuation goes_on, void *context) {
+    ex_stage_entry *entries = run->entries;
     entry_heap heap = {entries, run->count, (double)run->maximum, run->divisor, centre};
     switch (order) {
     case EX_LIKELIEST_FIRST:

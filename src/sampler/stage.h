@@ -26,11 +26,11 @@ typedef struct ex_stage {
     void (*run)(ex_stage_run *run);
 } ex_stage;
 
-typedef struct ex_entry {
+typedef struct ex_stage_entry {
     double weight; /* e^((logit - maximum) / divisor): its probability but for a common factor */
     float logit;
     int32_t token;
-} ex_entry;
+} ex_stage_entry;
 
 struct ex_chain {
     ex_policy policy;
@@ -44,7 +44,7 @@ struct ex_chain {
     /* Of one step. */
     float *logits, *block_maxima; /* changed copies: [n_vocab] and one for each EX_LOGITS_BLOCK */
     float *scaled;                /* [n_vocab] logits / divisor */
-    ex_entry *entries;            /* [n_vocab] */
+    ex_stage_entry *entries;            /* [n_vocab] */
     ex_survivor *likeliest;       /* [EX_LIKELIEST_MAX] */
     uint32_t *marks;              /* [n_vocab] a stage's number for each token; 0 between stages */
     int32_t *marked;              /* [n_vocab] the tokens whose mark is not 0 */
@@ -64,7 +64,7 @@ struct ex_stage_run {
     bool is_dense;             /* no token was dropped: the logits are what there is. Otherwise the entries */
     const float *logits;       /* [n_vocab] the input's, or the chain's changed copy */
     const float *block_maxima; /* of these logits */
-    ex_entry *entries;
+    ex_stage_entry *entries;
     size_t count;
     bool is_weighed;   /* the entries' weights are right */
     bool is_sorted;    /* the entries are in order of likelihood */
@@ -109,17 +109,17 @@ static inline double ex_stage_exponent(const ex_stage_run *run, float logit) {
     return ((double)logit - (double)run->maximum) / run->divisor;
 }
 
-typedef enum ex_entry_order {
+typedef enum ex_stage_order {
     EX_LIKELIEST_FIRST,      /* the lower id first on a tie */
     EX_LEAST_LIKELY_FIRST,   /* exactly the other way round */
     EX_MOST_TYPICAL_FIRST,   /* by the distance of the exponent to a centre, then as the first */
     EX_HEAVIEST_FIRST        /* by weight, whatever the logit; the lower id first on a tie */
-} ex_entry_order;
+} ex_stage_order;
 
 /* Walks the weighed entries in this order while `goes_on` says to keep the next one, and drops the rest. The first is
  * always kept, though asked for. `goes_on` may be NULL: keeps and sorts all. */
-void ex_stage_keep_first(ex_stage_run *run, ex_entry_order order, double centre,
-                         bool (*goes_on)(void *context, const ex_entry *next), void *context);
+void ex_stage_keep_first(ex_stage_run *run, ex_stage_order order, double centre,
+                         bool (*goes_on)(void *context, const ex_stage_entry *next), void *context);
 
 /* For what drops entries by itself, after it did: they are unordered, the likeliest may be gone. */
 void ex_stage_dropped(ex_stage_run *run);

@@ -30,7 +30,7 @@ static size_t count_unsurprising(const zipf_walk *walk) {
     return k < 1 ? 1 : (size_t)k;
 }
 
-static bool walk_ranks(void *context, const ex_entry *next) {
+static bool walk_ranks(void *context, const ex_stage_entry *next) {
     zipf_walk *walk = context;
     const double exponent = ex_stage_exponent(walk->run, next->logit);
     const size_t rank = walk->rank++;
@@ -88,7 +88,7 @@ void ex_stage_adaptive(ex_stage_run *run) {
     run->entering = ex_stage_total(run, NULL);
     run->chain->steered = true;
     for (size_t i = 0; i < run->count; i++) {
-        ex_entry *entry = &run->entries[i];
+        ex_stage_entry *entry = &run->entries[i];
         if (entry->weight == 0) continue;
         double distance = fabs(entry->weight / run->entering - target) / WIDTH;
         entry->weight = exp(-SHARPNESS * distance * distance / (1 + distance));

@@ -36,14 +36,14 @@ typedef struct mass_before {
     double mass, limit; /* weights */
 } mass_before;
 
-static bool is_at_most(void *context, const ex_entry *next) {
+static bool is_at_most(void *context, const ex_stage_entry *next) {
     mass_before *before = context;
     bool goes_on = before->mass <= before->limit;
     before->mass += next->weight;
     return goes_on;
 }
 
-static bool is_below(void *context, const ex_entry *next) {
+static bool is_below(void *context, const ex_stage_entry *next) {
     mass_before *before = context;
     bool goes_on = before->mass < before->limit;
     before->mass += next->weight;
@@ -85,7 +85,7 @@ typedef struct bounded_entropy {
     double most;       /* nats */
 } bounded_entropy;
 
-static bool stays_bounded(void *context, const ex_entry *next) {
+static bool stays_bounded(void *context, const ex_stage_entry *next) {
     bounded_entropy *bounded = context;
     if (next->weight == 0) return false;
     bounded->sum += next->weight;
@@ -157,9 +157,9 @@ void ex_stage_xtc(ex_stage_run *run) {
     if (uniform >= run->policy->xtc_probability) return;
     ex_stage_weigh(run);
     double least = run->policy->xtc_threshold * ex_stage_total(run, NULL);
-    const ex_entry *last = NULL;
+    const ex_stage_entry *last = NULL;
     for (size_t i = 0; i < run->count; i++) {
-        const ex_entry *entry = &run->entries[i];
+        const ex_stage_entry *entry = &run->entries[i];
         if (entry->weight < least) continue;
         bool is_later = !last || entry->logit < last->logit ||
                         (entry->logit == last->logit && entry->token > last->token);
