@@ -73,28 +73,47 @@ typedef struct score_sums {
     size_t n_live;
 } score_sums;
 
-static inline __m512 load_scores(const float *row, size_t i, size_t n) {
-    return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), ex_first_lanes(n - i), row + i);
+static inline __m512 load_scores(__mmask16 lanes, const float *row) {
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), lanes, row);
 }
 
-EX_INLINE score_sums sum_scores(const float *row, size_t n, bool statistics) {
+/* Scores [start, end) of a row, masked ones left out. */
+static void sum_live(const float *row, size_t start, size_t end, score_sums *sums, __m512d *absolute) {
     const __m512 masked = _mm512_set1_ps(-INFINITY);
-    __m512 maximum = masked;
+    __m512 some = _mm512_setzero_ps();
+    for (size_t i = start; i < end; i += EX_LANES) {
+        __m512 scores = load_scores(ex_first_lanes(end - i), row + i);
+        __mmask16 live = _mm512_cmp_ps_mask(scores, masked, _CMP_NEQ_UQ);
+        some = _mm512_mask_add_ps(some, live, some, ex_absolute(scores));
+        sums->n_live += (size_t)__builtin_popcount(live);
+    }
+    *absolute = ex_add_as_doubles(*absolute, some);
+}
+
+/* Masked scores are rare: where there is one, the sum is infinite, and those scores are added again without it. */
+EX_INLINE score_sums sum_scores(const float *row, size_t n, bool statistics) {
+    __m512 maximum = _mm512_set1_ps(-INFINITY);
     __m512d absolute = _mm512_setzero_pd();
     score_sums sums = {0};
-    for (size_t start = 0; start < n; start += FLUSH * EX_LANES) {
-        const size_t end = n - start < FLUSH * EX_LANES ? n : start + FLUSH * EX_LANES;
+    size_t start = 0;
+    for (; start + FLUSH * EX_LANES <= n; start += FLUSH * EX_LANES) {
         __m512 some = _mm512_setzero_ps();
-        for (size_t i = start; i < end; i += EX_LANES) {
-            __m512 scores = load_scores(row, i, n);
+        for (size_t i = start; i < start + FLUSH * EX_LANES; i += EX_LANES) {
+            __m512 scores = _mm512_loadu_ps(row + i);
             maximum = _mm512_max_ps(scores, maximum);
-            if (!statistics) continue;
-            __mmask16 live = _mm512_cmp_ps_mask(scores, masked, _CMP_NEQ_UQ);
-            some = _mm512_mask_add_ps(some, live, some, ex_absolute(scores));
-            sums.n_live += (size_t)__builtin_popcount(live);
+            if (statistics) some = _mm512_add_ps(some, ex_absolute(scores));
         }
-        if (statistics) absolute = ex_add_as_doubles(absolute, some);
+        if (!statistics) continue;
+        if (_mm512_cmp_ps_mask(some, _mm512_set1_ps(INFINITY), _CMP_EQ_OQ) == 0) {
+            absolute = ex_add_as_doubles(absolute, some);
+            sums.n_live += FLUSH * EX_LANES;
+        } else {
+            sum_live(row, start, start + FLUSH * EX_LANES, &sums, &absolute);
+        }
     }
+    for (size_t i = start; i < n; i += EX_LANES)
+        maximum = _mm512_max_ps(load_scores(ex_first_lanes(n - i), row + i), maximum);
+    if (statistics && start < n) sum_live(row, start, n, &sums, &absolute);
     sums.maximum = _mm512_reduce_max_ps(maximum);
     sums.absolute = ex_sum_double_lanes(absolute);
     return sums;
@@ -104,32 +123,62 @@ typedef struct exponential_sums {
     double sum, sum_x;
 } exponential_sums;
 
+/* e^x for x <= 0, which is ex_exp in fewer operations: 0 from EX_EXP_LOWEST down, to which x has been raised. */
+static inline __m512 exp_of_negative(__m512 x) {
+    const __m512 magic = _mm512_set1_ps(0x1.8p23f); /* added to a small number, leaves it whole in the last bits */
+    const __mmask16 live = _mm512_cmp_ps_mask(x, _mm512_set1_ps(EX_EXP_LOWEST), _CMP_NLE_UQ);
+    __m512 shifted = _mm512_fmadd_ps(x, _mm512_set1_ps(0x1.715476p+0f), magic), n = _mm512_sub_ps(shifted, magic);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.62e4p-1f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 q = _mm512_set1_ps(1.3814577e-3f);
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(8.3687275e-3f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(4.1668389e-2f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(1.66665205e-1f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(4.99999934e-1f));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(1));
+    q = _mm512_fmadd_ps(q, r, _mm512_set1_ps(1));
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(live, _mm512_castps_si512(q), exponent));
+}
+
+typedef struct running_sums {
+    __m512 some, some_x;
+} running_sums;
+
+EX_INLINE void exponentiate_vector(float *row, __mmask16 lanes, __m512 maximum, bool statistics, running_sums *sums) {
+    __m512 x = _mm512_max_ps(_mm512_set1_ps(EX_EXP_LOWEST), _mm512_sub_ps(load_scores(lanes, row), maximum));
+    __m512 e = exp_of_negative(x);
+    _mm512_mask_storeu_ps(row, lanes, e);
+    sums->some = _mm512_add_ps(sums->some, e);
+    if (statistics) sums->some_x = _mm512_fmadd_ps(e, x, sums->some_x);
+}
+
 /* Scores to e^x with x = score - maximum. */
 EX_INLINE exponential_sums exponentiate(float *row, size_t n, float maximum, bool statistics) {
-    const __m512 lowest = _mm512_set1_ps(EX_EXP_LOWEST), shift = _mm512_set1_ps(maximum);
+    const __m512 shift = _mm512_set1_ps(maximum);
     __m512d sum = _mm512_setzero_pd(), sum_x = sum;
     for (size_t start = 0; start < n; start += FLUSH * EX_LANES) {
-        const size_t end = n - start < FLUSH * EX_LANES ? n : start + FLUSH * EX_LANES;
-        __m512 some = _mm512_setzero_ps(), some_x = some;
-        for (size_t i = start; i < end; i += EX_LANES) {
-            __m512 x = _mm512_max_ps(lowest, _mm512_sub_ps(load_scores(row, i, n), shift));
-            __m512 e = ex_exp(x);
-            _mm512_mask_storeu_ps(row + i, ex_first_lanes(n - i), e);
-            some = _mm512_add_ps(some, e);
-            if (statistics) some_x = _mm512_fmadd_ps(e, x, some_x);
-        }
-        sum = ex_add_as_doubles(sum, some);
-        if (statistics) sum_x = ex_add_as_doubles(sum_x, some_x);
+        const size_t left = n - start;
+        running_sums sums = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        if (left >= FLUSH * EX_LANES)
+            for (size_t i = 0; i < FLUSH * EX_LANES; i += EX_LANES)
+                exponentiate_vector(row + start + i, 0xFFFF, shift, statistics, &sums);
+        else
+            for (size_t i = 0; i < left; i += EX_LANES)
+                exponentiate_vector(row + start + i, ex_first_lanes(left - i), shift, statistics, &sums);
+        sum = ex_add_as_doubles(sum, sums.some);
+        if (statistics) sum_x = ex_add_as_doubles(sum_x, sums.some_x);
     }
     return (exponential_sums){ex_sum_double_lanes(sum), ex_sum_double_lanes(sum_x)};
 }
 
 static void scale_row(float *row, size_t n, float factor) {
-    for (size_t i = 0; i < n; i += EX_LANES) {
-        __mmask16 lanes = ex_first_lanes(n - i);
-        __m512 values = _mm512_maskz_loadu_ps(lanes, row + i);
-        _mm512_mask_storeu_ps(row + i, lanes, _mm512_mul_ps(values, _mm512_set1_ps(factor)));
-    }
+    const __m512 factors = _mm512_set1_ps(factor);
+    size_t i = 0;
+    for (; i + EX_LANES <= n; i += EX_LANES)
+        _mm512_storeu_ps(row + i, _mm512_mul_ps(_mm512_loadu_ps(row + i), factors));
+    const __mmask16 lanes = ex_first_lanes(n - i);
+    _mm512_mask_storeu_ps(row + i, lanes, _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, row + i), factors));
 }
 
 /* With x = score - maximum and Z = sum of e^x, the entropy in nats is ln Z - (sum of e^x * x) / Z. */
