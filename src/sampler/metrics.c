@@ -107,40 +107,67 @@ static ex_layer_metrics measure_layer(const ex_attention *attention, int32_t lay
     return m;
 }
 
+typedef struct layer_sums { /* of the layers in scope */
+    ex_layer_metrics sum;
+    double n_layer, n_position;
+} layer_sums;
+
 /* Agreement and interaction strength are means over all (layer, head, position), so a layer that sees more positions
  * weighs more; the others are means over layers. */
-void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics,
-                          ex_layer_metrics *layers) {
+static void add_layer(layer_sums *sums, const ex_layer_metrics *m, double positions) {
+    sums->sum.attn_entropy += m->attn_entropy;
+    sums->sum.attn_entropy_normalized += m->attn_entropy_normalized;
+    sums->sum.attn_varentropy += m->attn_varentropy;
+    sums->sum.head_consensus += m->head_consensus;
+    sums->sum.head_disagreement += m->head_disagreement;
+    sums->sum.agreement += positions * m->agreement;
+    sums->sum.interaction_strength += positions * m->interaction_strength;
+    sums->n_layer += 1;
+    sums->n_position += positions;
+}
+
+static void take_means(const layer_sums *sums, ex_metrics *metrics) {
+    metrics->attn_entropy = sums->sum.attn_entropy / sums->n_layer;
+    metrics->attn_entropy_normalized = sums->sum.attn_entropy_normalized / sums->n_layer;
+    metrics->attn_varentropy = sums->sum.attn_varentropy / sums->n_layer;
+    metrics->head_consensus = sums->sum.head_consensus / sums->n_layer;
+    metrics->head_disagreement = sums->sum.head_disagreement / sums->n_layer;
+    if (sums->n_position > 0) {
+        metrics->agreement = sums->sum.agreement / sums->n_position;
+        metrics->interaction_strength = sums->sum.interaction_strength / sums->n_position;
+    }
+}
+
+static void clear_attention(ex_metrics *metrics) {
     metrics->attn_entropy = metrics->attn_entropy_normalized = metrics->attn_varentropy = metrics->agreement =
         metrics->head_disagreement = metrics->interaction_strength = 0;
     metrics->head_consensus = 1;
+}
+
+static int32_t first_in(ex_scope scope, int32_t n_layer) { return scope == EX_SCOPE_LAST ? n_layer - 1 : 0; }
+
+void ex_combine_layers(const ex_layer_metrics *layers, const int32_t *n_positions, int32_t n_layer, ex_scope scope,
+                       ex_metrics *metrics) {
+    layer_sums sums = {0};
+    clear_attention(metrics);
+    if (n_layer < 1) return;
+    for (int32_t layer = first_in(scope, n_layer); layer < n_layer; layer++)
+        add_layer(&sums, &layers[layer], n_positions[layer]);
+    take_means(&sums, metrics);
+}
+
+void ex_measure_attention(const ex_attention *attention, ex_scope scope, ex_metrics *metrics,
+                          ex_layer_metrics *layers) {
+    clear_attention(metrics);
     if (!attention || attention->n_layer < 1 || attention->n_head < 1) return;
-    int32_t first = scope == EX_SCOPE_LAST ? attention->n_layer - 1 : 0;
-    double n_layer = attention->n_layer - first, n_position = 0;
-    ex_layer_metrics sum = {0};
+    const int32_t first = first_in(scope, attention->n_layer);
+    layer_sums sums = {0};
     for (int32_t layer = 0; layer < attention->n_layer; layer++) {
         ex_layer_metrics m = measure_layer(attention, layer);
         if (layers) layers[layer] = m;
-        if (layer < first) continue;
-        double positions = attention->n_positions[layer];
-        sum.attn_entropy += m.attn_entropy;
-        sum.attn_entropy_normalized += m.attn_entropy_normalized;
-        sum.attn_varentropy += m.attn_varentropy;
-        sum.head_consensus += m.head_consensus;
-        sum.head_disagreement += m.head_disagreement;
-        sum.agreement += positions * m.agreement;
-        sum.interaction_strength += positions * m.interaction_strength;
-        n_position += positions;
+        if (layer >= first) add_layer(&sums, &m, attention->n_positions[layer]);
     }
-    metrics->attn_entropy = sum.attn_entropy / n_layer;
-    metrics->attn_entropy_normalized = sum.attn_entropy_normalized / n_layer;
-    metrics->attn_varentropy = sum.attn_varentropy / n_layer;
-    metrics->head_consensus = sum.head_consensus / n_layer;
-    metrics->head_disagreement = sum.head_disagreement / n_layer;
-    if (n_position > 0) {
-        metrics->agreement = sum.agreement / n_position;
-        metrics->interaction_strength = sum.interaction_strength / n_position;
-    }
+    take_means(&sums, metrics);
 }
 
 typedef struct metric_row {

@@ -25,6 +25,10 @@ size_t ex_likeliest_needed(int32_t top_k);
 void ex_fill_metrics(const ex_logits_summary *summary, const ex_survivor *likeliest, size_t n_likeliest, int32_t top_k,
                      ex_metrics *metrics);
 
+/* The metrics of attention from those of the layers in scope. */
+void ex_combine_layers(const ex_layer_metrics *layers, const int32_t *n_positions, int32_t n_layer, ex_scope scope,
+                       ex_metrics *metrics);
+
 /* Errors as ex_measure_logits. `block_maxima` as in ex_vector_math. */
 ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, size_t n_vocab, float *block_maxima,
                             ex_logits_summary *out, ex_error *error);

@@ -30,6 +30,8 @@ struct ex_sampler {
     int32_t excluded[EX_EXCLUDED_MAX];
     size_t n_excluded;
     ex_distribution distribution; /* of the last step */
+    bool keeps_likeliest;          /* more than the metrics need */
+    size_t n_likeliest;            /* in memory.likeliest, of the last step */
 };
 
 static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
@@ -319,25 +321,29 @@ static bool draws_token(ex_action action) {
     return action != EX_ACTION_INSERT && action != EX_ACTION_TRAP && action != EX_ACTION_STOP;
 }
 
-ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention, ex_random_key key,
-                        ex_choice *out, ex_error *error) {
-    ex_filter_input input;
-    ex_code code = summarise(sampler, logits, &input, error);
-    if (code == EX_OK) code = measure_attention(sampler, attention, &out->metrics, error);
-    if (code != EX_OK) return code;
-    out->layers = sampler->layers;
-    out->n_layer = attention ? attention->n_layer : 0;
+/* Enough for the filters of this step to be repeated. */
+static void find_more_likeliest(ex_sampler *sampler, const ex_filter_input *input, int32_t top_k) {
+    size_t wanted = top_k > EX_TRACED_MAX ? EX_TRACED_MAX : top_k < EX_TRACED_MIN ? EX_TRACED_MIN : (size_t)top_k;
+    if (wanted > sampler->n_vocab) wanted = sampler->n_vocab;
+    if (sampler->n_likeliest < wanted) sampler->n_likeliest = ex_find_likeliest(&sampler->memory, input, wanted);
+}
+
+/* What comes after measuring attention. */
+static ex_code act(ex_sampler *sampler, ex_filter_input *input, ex_random_key key, ex_choice *out, ex_error *error) {
     ex_chain_step step = {&sampler->history, {0}, key, sampler->excluded, sampler->n_excluded};
-    measure_logits(sampler, &input, &out->metrics);
+    out->layers = sampler->layers;
+    measure_logits(sampler, input, &out->metrics);
     decide(sampler, out, &step.carried);
-    input.confidence = ex_confidence(&sampler->policy, &out->metrics);
-    code = distribute(sampler, &input, &out->decision, &step, &out->distribution, error);
+    input->confidence = ex_confidence(&sampler->policy, &out->metrics);
+    ex_code code = distribute(sampler, input, &out->decision, &step, &out->distribution, error);
     if (code != EX_OK) return code;
+    sampler->n_likeliest = input->n_likeliest;
+    if (sampler->keeps_likeliest) find_more_likeliest(sampler, input, out->decision.top_k);
     out->draw = (ex_draw){.token = EX_TOKEN_NONE};
     if (draws_token(out->decision.action))
         ex_sampler_draw(sampler, &out->distribution, &out->decision, key, &out->draw);
-    out->maximum = (double)input.summary.maximum;
-    out->log_sum = input.summary.log_sum;
+    out->maximum = (double)input->summary.maximum;
+    out->log_sum = input->summary.log_sum;
     out->ahead = NULL;
     out->n_ahead = 0;
     sampler->distribution = out->distribution;
@@ -345,4 +351,41 @@ ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_atten
         (ex_record){.rule = out->decision.rule, .metrics = out->metrics, .carried = step.carried};
     sampler->history.has_pending = true;
     return EX_OK;
+}
+
+ex_code ex_sampler_step(ex_sampler *sampler, const float *logits, const ex_attention *attention, ex_random_key key,
+                        ex_choice *out, ex_error *error) {
+    ex_filter_input input;
+    ex_code code = summarise(sampler, logits, &input, error);
+    if (code == EX_OK) code = measure_attention(sampler, attention, &out->metrics, error);
+    if (code != EX_OK) return code;
+    out->n_layer = attention ? attention->n_layer : 0;
+    return act(sampler, &input, key, out, error);
+}
+
+ex_code ex_sampler_step_given(ex_sampler *sampler, const ex_step_given *given, ex_random_key key, ex_choice *out,
+                              ex_error *error) {
+    ex_filter_input input;
+    ex_code code = summarise(sampler, given->logits, &input, error);
+    if (code != EX_OK) return code;
+    input.summary = given->summary;
+    out->metrics = *given->attention;
+    out->n_layer = given->n_layer;
+    if (given->n_layer > 0) {
+        memcpy(sampler->layers, given->layers, (size_t)given->n_layer * sizeof *sampler->layers);
+        ex_combine_layers(given->layers, given->n_positions, given->n_layer, sampler->policy.scope, &out->metrics);
+    }
+    return act(sampler, &input, key, out, error);
+}
+
+void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on) { sampler->keeps_likeliest = on; }
+
+const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count) {
+    *count = sampler->n_likeliest;
+    return sampler->memory.likeliest;
+}
+
+const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count) {
+    *count = sampler->n_excluded;
+    return sampler->excluded;
 }

@@ -4,6 +4,7 @@
 
 #include "base/vector_math.h"
 #include "entropix.h"
+#include "sampler/metrics.h"
 
 /* ex_sampler_open, which chooses the best passes that the processor has, ends here. `math` must outlive the sampler. */
 ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, const ex_vector_math *math,
@@ -12,5 +13,25 @@ ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t 
 /* The metrics of a step alone, as if it were the first of an answer, and its likeliest token. */
 ex_code ex_sampler_measure(ex_sampler *sampler, const float *logits, const ex_attention *attention,
                            ex_metrics *metrics, int32_t *likeliest, ex_error *error);
+
+/* What a trace has of the last step. With `on`, more of the likeliest tokens than the metrics need: EX_TRACED_MIN, and as
+ * many as top_k lets through, EX_TRACED_MAX at most. In order, valid until the next step. */
+enum { EX_TRACED_MIN = 32, EX_TRACED_MAX = 256 };
+void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on);
+const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count);
+const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count);
+
+typedef struct ex_step_given { /* a step as a trace has it */
+    const float *logits;       /* [n_vocab] as far as they are known, at least the likeliest */
+    ex_logits_summary summary; /* of all as they were */
+    const ex_layer_metrics *layers;
+    const int32_t *n_positions; /* [n_layer] */
+    int32_t n_layer;           /* 0: `attention` has all that is known */
+    const ex_metrics *attention;
+} ex_step_given;
+
+/* ex_sampler_step from what was measured then. */
+ex_code ex_sampler_step_given(ex_sampler *sampler, const ex_step_given *given, ex_random_key key, ex_choice *out,
+                              ex_error *error);
 
 #endif
