@@ -266,6 +266,39 @@ EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *token
  * stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not yet. */
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
 
+/* ---- trace -------------------------------------------------------------------------------------------------- */
+/* Receives every decision of generators as a line of JSON (docs/TRACE.md), complete whenever the file is looked at.
+ * The first write that fails is an error of the generator, and of closing. */
+EX_API ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error);
+EX_API ex_code ex_trace_close(ex_trace *trace, ex_error *error);
+
+/* Several answers to one prompt, computed together (each token of all in one pass over the weights). */
+typedef struct ex_answers ex_answers;
+enum { EX_ANSWERS_MAX = 256 };
+
+typedef struct ex_answer {
+    const int32_t *tokens;
+    size_t n_tokens;
+    ex_string text;
+    ex_end end;          /* EX_END_NONE: not ended yet */
+    double mean_entropy; /* bits, over the tokens that were chosen */
+    double tail_entropy; /* over the last 32 of them */
+    double consistency;  /* mean over the other answers of the share of tokens in common (Dice), in [0,1] */
+} ex_answer;
+
+typedef enum ex_selection { EX_SELECT_CONSISTENT, EX_SELECT_MEAN_ENTROPY, EX_SELECT_TAIL_ENTROPY } ex_selection;
+
+/* Answer i draws with the options' sequence + i, as a generator of its own would. `session` must outlive the handle. */
+EX_API ex_code ex_answers_open(ex_answers **out, ex_session *session, const ex_generator_options *options,
+                               size_t n_answers, ex_error *error);
+EX_API void ex_answers_close(ex_answers *answers);
+EX_API ex_code ex_answers_prompt(ex_answers *answers, const int32_t *tokens, size_t n_tokens, ex_error *error);
+/* The next event of the answer whose turn it is, `index`; EX_ANSWERS_MAX when all have ended. */
+EX_API ex_code ex_answers_next(ex_answers *answers, size_t *index, ex_event *event, ex_error *error);
+EX_API ex_answer ex_answers_get(const ex_answers *answers, size_t index);
+EX_API size_t ex_answers_best(const ex_answers *answers, ex_selection by);
+EX_API const ex_generator *ex_answers_generator(const ex_answers *answers, size_t index); /* to look at */
+
 /* ---- tools -------------------------------------------------------------------------------------------------- */
 /* Called with work done so far and in all; returns false to stop (the call then fails with EX_ERROR_ARGUMENT). */
 typedef bool (*ex_progress)(void *context, uint64_t done, uint64_t total, const char *what);

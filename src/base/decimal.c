@@ -108,7 +108,8 @@ static size_t write_decimal(decimal number, char *text) {
         if (n > 1) *at++ = '.';
         memcpy(at, digits + 1, (size_t)(n - 1));
         at += n - 1;
-        at += sprintf(at, "e%d", point - 1);
+        *at++ = 'e';
+        at += ex_decimal_write_integer(point - 1, at);
     } else if (point <= 0) {
         *at++ = '0';
         *at++ = '.';
@@ -146,7 +147,8 @@ size_t ex_decimal_write(const ex_decimal_powers *powers, double value, char *tex
     const int biased = (int)(bits >> 52 & 0x7FF);
     const uint64_t fraction = bits & 0xFFFFFFFFFFFFF;
     decimal number;
-    bool found = biased > 0 && find_shortest(powers, fraction | (uint64_t)1 << 52, biased - 1075, fraction == 0, &number);
+    const uint64_t significand = fraction | (uint64_t)1 << 52;
+    bool found = biased > 0 && find_shortest(powers, significand, biased - 1075, fraction == 0, &number);
     if (!found) return write_slowly(value, text);
     *text = '-';
     const size_t sign = value < 0;

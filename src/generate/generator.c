@@ -35,6 +35,7 @@ static const char *text_of(const void *tokenizer, int32_t token, size_t *length)
 }
 
 ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error) {
+    ex_sampler_keep_likeliest(sampler, generator->options.trace != NULL);
     return ex_sampler_set_vocabulary(sampler, text_of, generator->tokenizer, error);
 }
 
@@ -277,6 +278,33 @@ static ex_code evaluate_pending(ex_generator *generator, ex_error *error) {
     ex_code code = ex_session_evaluate(generator->session, &generator->pending, 1, NULL, &generator->step, error);
     if (code == EX_OK) generator->pending = EX_TOKEN_NONE;
     return code;
+}
+
+bool ex_generator_waits(const ex_generator *generator) {
+    return generator->end == EX_END_NONE && generator->pending != EX_TOKEN_NONE &&
+           ex_settled_count(generator) == 0 && find_end(generator) == EX_END_NONE;
+}
+
+enum { TOGETHER = 32 };
+
+ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error) {
+    ex_session *sessions[TOGETHER];
+    int32_t tokens[TOGETHER];
+    ex_step steps[TOGETHER];
+    for (size_t first = 0; first < count; first += TOGETHER) {
+        const size_t n = count - first < TOGETHER ? count - first : TOGETHER;
+        for (size_t i = 0; i < n; i++) {
+            sessions[i] = generators[first + i]->session;
+            tokens[i] = generators[first + i]->pending;
+        }
+        ex_code code = ex_sessions_evaluate(sessions, tokens, n, steps, error);
+        if (code != EX_OK) return code;
+        for (size_t i = 0; i < n; i++) {
+            generators[first + i]->step = steps[i];
+            generators[first + i]->pending = EX_TOKEN_NONE;
+        }
+    }
+    return EX_OK;
 }
 
 /* One decision: afterwards the queue has more entries, or fewer where tokens were taken back. */

@@ -1,9 +1,9 @@
-/* trace.h - what a generator writes into a trace: one JSON line for each decision, in the order in which they were made.
- * The format is docs/TRACE.md. A tracer is one generator's way into a trace, which several generators may share.
+/* trace.h - what a generator writes into a trace: one JSON line for each decision, in the order in which they were
+ * made. The format is docs/TRACE.md. A tracer is one generator's way into a trace, which several generators may share.
  *
- * Every function takes a NULL tracer and then does nothing, so that the loop needs no branches. They fail with the first
- * write error of the trace, and then always. Lines reach the file when they are complete. Memory grows with the longest
- * line and the longest branching; apart from that nothing is allocated. */
+ * Every function takes a NULL tracer and then does nothing, so that the loop needs no branches. They fail with the
+ * first write error of the trace, and then always. Lines reach the file when they are complete. Memory grows with the
+ * longest line and the longest branching; apart from that nothing is allocated. */
 #ifndef EX_GENERATE_TRACE_H
 #define EX_GENERATE_TRACE_H
 
@@ -23,8 +23,8 @@ typedef struct ex_tracer_options {
 ex_code ex_tracer_open(ex_tracer **out, const ex_tracer_options *options, ex_error *error);
 void ex_tracer_close(ex_tracer *tracer);
 
-/* The prompt, as the sampler is told it: wherever ex_sampler_reset and ex_sampler_prompt are called for the main sampler,
- * these are, too. */
+/* The prompt, as the sampler is told it: wherever ex_sampler_reset and ex_sampler_prompt are called for the main
+ * sampler, these are, too. */
 void ex_tracer_reset(ex_tracer *tracer);
 ex_code ex_tracer_prompt(ex_tracer *tracer, const int32_t *tokens, size_t n_tokens, ex_error *error);
 /* Writes the header; `position` is that of the answer's first token. `sampler`: its policy and clarification. */
@@ -53,8 +53,8 @@ typedef struct ex_traced {
  * the token that it would have taken. */
 ex_code ex_tracer_decision(ex_tracer *tracer, const ex_traced *traced, ex_error *error);
 
-/* Between these two, lines wait: of the branches that lost they come first, in order, of the winner last, and then a line
- * about all. Branches are numbered from 0; their decisions may come in any order. */
+/* Between these two, lines wait: of the branches that lost they come first, in order, of the winner last, and then a
+ * line about all. Branches are numbered from 0; their decisions may come in any order. */
 typedef struct ex_traced_branch {
     size_t n_tokens;
     double score, mean_log_probability;

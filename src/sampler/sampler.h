@@ -14,8 +14,8 @@ ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t 
 ex_code ex_sampler_measure(ex_sampler *sampler, const float *logits, const ex_attention *attention,
                            ex_metrics *metrics, int32_t *likeliest, ex_error *error);
 
-/* What a trace has of the last step. With `on`, more of the likeliest tokens than the metrics need: EX_TRACED_MIN, and as
- * many as top_k lets through, EX_TRACED_MAX at most. In order, valid until the next step. */
+/* What a trace has of the last step. With `on`, more of the likeliest tokens than the metrics need: EX_TRACED_MIN, and
+ * as many as top_k lets through, EX_TRACED_MAX at most. In order, valid until the next step. */
 enum { EX_TRACED_MIN = 32, EX_TRACED_MAX = 256 };
 void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on);
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count);
