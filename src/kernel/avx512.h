@@ -24,7 +24,8 @@ static inline __m512 ex_load_halves_masked(__mmask16 mask, const uint16_t *halve
 /* Asks for as many lines of what comes soon as are in n_bytes from `from` on: lines in turn from all streams. */
 EX_INLINE void ex_ask_ahead(const ex_streams *ahead, size_t from, size_t n_bytes) {
     if (!ahead) return;
-    for (size_t line = from / 64; line < (from + n_bytes) / 64; line++)
+    const size_t first = from / 64, last = first + (from % 64 + n_bytes) / 64;
+    for (size_t line = first; line < last; line++)
         _mm_prefetch(ahead->streams[line % EX_AHEAD_STREAMS] + line / EX_AHEAD_STREAMS * 64, _MM_HINT_T0);
 }
 

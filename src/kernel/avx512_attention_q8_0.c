@@ -48,7 +48,9 @@ EX_INLINE void score_positions(query_rows queries, size_t n_query, const void *k
         for (size_t q = 0; q < n_query; q++)
             for (size_t v = 0; v < n_vectors; v++)
                 products[q][v] = begin_products(queries.sums + (q * n_blocks + block) * 2);
-        for (size_t d = block * EX_QUANT_BLOCK; d < (block + 1) * EX_QUANT_BLOCK; d += 4) {
+#pragma GCC unroll 8 /* otherwise gcc moves the sums about, more often than it multiplies */
+        for (size_t four = 0; four < EX_QUANT_BLOCK / 4; four++) {
+            const size_t d = block * EX_QUANT_BLOCK + 4 * four;
             const int8_t *row = (const int8_t *)keys + d / 4 * ROW_BYTES;
             __m512i bytes[PAGE_VECTORS];
             ex_ask_ahead(ahead, d / 4 * ROW_BYTES, ROW_BYTES);
