@@ -206,14 +206,19 @@ static bool count_down(void *context, const ex_stage_entry *next) {
     return (*left)-- > 0;
 }
 
+static void take_likeliest(ex_stage_run *run, const ex_survivor *likeliest, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        run->entries[i] = (ex_stage_entry){.logit = likeliest[i].logit, .token = likeliest[i].token};
+    run->count = count;
+    run->is_dense = run->is_weighed = false;
+    run->is_sorted = true;
+}
+
 void ex_stage_keep_likeliest(ex_stage_run *run, size_t limit) {
     if (run->is_dense && limit <= EX_LIKELIEST_MAX && limit <= run->input->n_vocab) {
         const ex_survivor *likeliest;
-        run->count = find_likeliest(run, limit, &likeliest);
-        for (size_t i = 0; i < run->count; i++)
-            run->entries[i] = (ex_stage_entry){.logit = likeliest[i].logit, .token = likeliest[i].token};
-        run->is_dense = run->is_weighed = false;
-        run->is_sorted = true;
+        const size_t count = find_likeliest(run, limit, &likeliest);
+        take_likeliest(run, likeliest, count);
         return;
     }
     ex_stage_weigh(run);
@@ -323,4 +328,17 @@ void ex_stage_keep_first(ex_stage_run *run, ex_stage_order order, double centre,
         return;
     }
     ex_stage_dropped(run);
+}
+
+bool ex_stage_keep_head(ex_stage_run *run, continuation goes_on, void *context) {
+    const ex_stage_run before = *run;
+    const ex_survivor *likeliest;
+    if (!run->is_dense || run->input->n_vocab <= EX_LIKELIEST_MAX) return false;
+    const size_t count = find_likeliest(run, EX_LIKELIEST_MAX, &likeliest);
+    take_likeliest(run, likeliest, count);
+    ex_stage_weigh(run);
+    run->count = take_sorted(run, goes_on, context);
+    if (run->count < count) return true;
+    *run = before;
+    return false;
 }

@@ -46,8 +46,14 @@ static bool walk_ranks(void *context, const ex_stage_entry *next) {
 }
 
 static void keep_by_zipf(ex_stage_run *run, double limit) {
+    const zipf_walk none = {.run = run, .limit = limit, .n = ex_stage_count(run)};
+    zipf_walk walk = none;
+    if (ex_stage_keep_head(run, walk_ranks, &walk)) {
+        run->count = run->count < walk.keep ? run->count : walk.keep;
+        return;
+    }
+    walk = none;
     ex_stage_weigh(run);
-    zipf_walk walk = {.run = run, .limit = limit, .n = run->count};
     ex_stage_keep_first(run, EX_LIKELIEST_FIRST, 0, walk_ranks, &walk);
     if (walk.rank < ZIPF_RANKS) walk.keep = count_unsurprising(&walk);
     if (run->count > walk.keep) run->count = walk.keep;

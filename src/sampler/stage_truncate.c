@@ -53,8 +53,13 @@ static bool is_below(void *context, const ex_stage_entry *next) {
 void ex_stage_top_p(ex_stage_run *run) {
     double top_p = run->decision->top_p;
     if (top_p >= 1) return;
+    mass_before before = {0, 0};
+    if (run->is_dense && !ex_chain_is_plain(run->chain)) { /* that must add up as ex_filter does */
+        before.limit = top_p * ex_stage_total(run, NULL);
+        if (ex_stage_keep_head(run, is_at_most, &before)) return;
+    }
     ex_stage_weigh(run);
-    mass_before before = {0, top_p * ex_stage_total(run, NULL)};
+    before = (mass_before){0, top_p * ex_stage_total(run, NULL)};
     ex_stage_keep_first(run, EX_LIKELIEST_FIRST, 0, is_at_most, &before);
 }
 
@@ -95,9 +100,12 @@ static bool stays_bounded(void *context, const ex_stage_entry *next) {
 
 void ex_stage_top_h(ex_stage_run *run) {
     double entropy;
-    ex_stage_weigh(run);
     ex_stage_total(run, &entropy);
-    bounded_entropy bounded = {.run = run, .most = run->policy->top_h * entropy};
+    const bounded_entropy none = {.run = run, .most = run->policy->top_h * entropy};
+    bounded_entropy bounded = none;
+    if (ex_stage_keep_head(run, stays_bounded, &bounded)) return;
+    bounded = none;
+    ex_stage_weigh(run);
     ex_stage_keep_first(run, EX_LIKELIEST_FIRST, 0, stays_bounded, &bounded);
 }
 
