@@ -334,7 +334,8 @@ bool ex_stage_keep_head(ex_stage_run *run, continuation goes_on, void *context) 
     const ex_stage_run before = *run;
     const ex_survivor *likeliest;
     if (!run->is_dense || run->input->n_vocab <= EX_LIKELIEST_MAX) return false;
-    const size_t count = find_likeliest(run, EX_LIKELIEST_MAX, &likeliest);
+    /* As many as there are blocks: their maxima then tell a threshold. */
+    const size_t count = find_likeliest(run, smaller(EX_LIKELIEST_MAX, count_blocks(run)), &likeliest);
     take_likeliest(run, likeliest, count);
     ex_stage_weigh(run);
     run->count = take_sorted(run, goes_on, context);

@@ -121,8 +121,8 @@ typedef enum ex_stage_order {
 void ex_stage_keep_first(ex_stage_run *run, ex_stage_order order, double centre,
                          bool (*goes_on)(void *context, const ex_stage_entry *next), void *context);
 
-/* The same in order of likelihood, from all tokens, when it ends among the EX_LIKELIEST_MAX likeliest: false when it does
- * not, and nothing is changed but the context. */
+/* The same in order of likelihood, from all tokens, when it ends among the few likeliest: false when it does not, and
+ * nothing is changed but the context. */
 bool ex_stage_keep_head(ex_stage_run *run, bool (*goes_on)(void *context, const ex_stage_entry *next), void *context);
 
 /* For what drops entries by itself, after it did: they are unordered, the likeliest may be gone. */
