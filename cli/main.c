@@ -150,6 +150,18 @@ const cli_command command_table[] = {
          "tokenizer BPE, the weights F16, BF16 or F32. OUT gets its name when it is complete; a run that fails leaves "
          "nothing behind. Other types come with quantize, from OUT.",
      .examples = "entropix convert Llama-3.2-1B llama-f16.gguf\nentropix quantize llama-f16.gguf llama-q8_0.gguf Q8_0"},
+    {.name = "plot", .id = COMMAND_PLOT, .operands = "TRACE", .minimum_operands = 1, .maximum_operands = 1,
+     .run = command_plot, .summary = "draw a trace: doubt and strategy of each token, metrics along the text, heads",
+     .description =
+         "Reads a trace that run --trace wrote (- is standard input) and draws three pictures: the plane of entropy "
+         "and varentropy with the thresholds of the policy and a mark for each token in the colour and shape of its "
+         "strategy; the metrics along the text, with what was inserted, branched off and taken back; the attention "
+         "entropy of heads and layers.\n"
+         "An SVG shows the figures of a token when the pointer rests on it and follows the reader's choice of light "
+         "or dark. An HTML page, one file that asks for nothing else, also links the pictures and steps through the "
+         "tokens. PNG needs librsvg when the program is built and when it runs.",
+     .examples = "entropix run --trace t.jsonl && entropix plot t.jsonl -o t.html\n"
+                 "entropix plot t.jsonl -o plane.png --part plane --theme dark"},
     {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
      .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
      .examples = "entropix help run"},

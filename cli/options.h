@@ -45,6 +45,10 @@ typedef enum option_id {
     OPTION_REPEAT,
     OPTION_KERNELS,
     OPTION_WEIGHT_TYPE,
+    OPTION_PICTURE,
+    OPTION_PART,
+    OPTION_WIDTH,
+    OPTION_THEME,
     OPTION_EXPLAIN,
     OPTION_JSON,
     OPTION_VERBOSE,
@@ -84,6 +88,7 @@ typedef enum command_id {
     COMMAND_RENDER = 1 << 8,
     COMMAND_PERPLEXITY = 1 << 9,
     COMMAND_CONVERT = 1 << 10,
+    COMMAND_PLOT = 1 << 11,
     COMMAND_HELPER = 1 << 12, /* help, man, completion */
     COMMAND_ANY = (1 << 13) - 1
 } command_id;

@@ -23,6 +23,7 @@ BEGIN {
     place["arm_neon.h"] = "^src/kernel/neon"
     place["jansson.h"] = "^(cli|server|bench|tests|tools)/"
     place["histedit.h"] = place["editline/readline.h"] = place["readline/readline.h"] = "^cli/"
+    place["librsvg/rsvg.h"] = place["cairo.h"] = "^cli/"
     place["microhttpd.h"] = "^server/"
     place["cmocka.h"] = "^tests/"
 

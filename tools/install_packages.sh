@@ -21,12 +21,18 @@ run check clang | pkg-config --exists libpcre2-8    | libpcre2-dev      | regula
 run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
+check clang     | optional librsvg-2.0              | librsvg2-dev      | PNG of entropix plot
 clang           | command -v clang                  | clang             | the second compiler
 aarch64         | command -v aarch64-linux-gnu-gcc  | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | the cross compiler
 aarch64         | command -v qemu-aarch64-static    | qemu-user-static  | runs what it builds"
 
 compiles_c() {
     echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null
+}
+
+# The program does without it: it is not asked for where nothing can be installed.
+optional() {
+    pkg-config --exists "$1" || ! command -v apt-get || { [ "$(id -u)" -ne 0 ] && ! command -v sudo; }
 }
 
 purpose=${1:?"usage: tools/install_packages.sh run|check|clang|aarch64"}
