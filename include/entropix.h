@@ -272,6 +272,50 @@ EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_er
 EX_API ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error);
 EX_API ex_code ex_trace_close(ex_trace *trace, ex_error *error);
 
+/* Makes the decisions of a trace again from what its lines hold, without the model. Each is made after the tokens that
+ * the trace has before it, whatever the replay itself would have taken there. */
+typedef struct ex_replay ex_replay;
+
+typedef enum ex_replay_kind { /* of a line */
+    EX_REPLAY_ANSWER,   /* a header */
+    EX_REPLAY_TOKEN, EX_REPLAY_INSERTED, EX_REPLAY_END,
+    EX_REPLAY_BRANCHES, /* the lines before it were of branches, the winner's last */
+    EX_REPLAY_REWIND,   /* tokens from `position` on were taken back */
+    EX_REPLAY_OTHER,
+    EX_REPLAY_DONE      /* nothing more */
+} ex_replay_kind;
+
+enum { /* what is not, to the bit, as the trace has it */
+    EX_DIFFERS_METRICS = 1,
+    EX_DIFFERS_DECISION = 2,   /* strategy, action, margin, may_insert */
+    EX_DIFFERS_PARAMETERS = 4, /* temperature, top_p, top_k, min_p, candidates */
+    EX_DIFFERS_KEPT = 8,       /* the tokens after the filters, their probabilities or scores */
+    EX_DIFFERS_DRAW = 16,      /* the random numbers, or what they chose */
+    EX_DIFFERS_TOKEN = 32
+};
+
+typedef struct ex_replay_step {
+    ex_replay_kind kind;
+    uint64_t line;
+    uint32_t sequence;
+    size_t position;
+    int32_t branch;              /* -1: not of a branch */
+    int32_t token;
+    ex_string text;
+    bool decided;                /* the line holds a decision: `recorded` and `replayed` are there */
+    bool decidable;              /* false: which tokens are kept depends on some that the line does not have. Those that
+                                    were kept then are taken, or none by another policy; differences have no such part */
+    uint32_t differences;        /* EX_DIFFERS_* */
+    ex_choice recorded, replayed; /* their lists are valid until the next step */
+    ex_string replayed_text;     /* of replayed.draw.token, as far as the line has it */
+} ex_replay_step;
+
+/* `path` may be "-". `policy` NULL: the trace's own, which must make every decision again as it was. */
+EX_API ex_code ex_replay_open(ex_replay **out, const char *path, const ex_policy *policy, ex_error *error);
+EX_API void ex_replay_close(ex_replay *replay);
+/* EX_ERROR_FORMAT for a line that is none of a trace: its number is the position. */
+EX_API ex_code ex_replay_next(ex_replay *replay, ex_replay_step *step, ex_error *error);
+
 /* Several answers to one prompt, computed together (each token of all in one pass over the weights). */
 typedef struct ex_answers ex_answers;
 enum { EX_ANSWERS_MAX = 256 };
@@ -319,6 +363,58 @@ EX_API ex_code ex_quantize(const char *input, const char *output, const char *ty
  * qwen2, qwen3), to one GGUF file. Matrices become `type` ("F16", "BF16", "F32"; NULL: what they are, F32 as F16). */
 EX_API ex_code ex_convert(const char *folder, const char *output, const char *type, ex_progress progress,
                           void *context, ex_error *error);
+
+/* Writes a copy of a GGUF file (of a split model, all parts as one) in which the key `key` has this text; a temporary
+ * file beside `output`, then renamed. */
+EX_API ex_code ex_file_copy(const char *input, const char *output, const char *key, const char *text, size_t length,
+                            ex_progress progress, void *context, ex_error *error);
+/* The policy that a model file carries under this key, as the text of a policy file. Without one `found` is false and
+ * `policy` stays as it is. */
+#define EX_POLICY_KEY "entropix.policy"
+EX_API ex_code ex_policy_stored(ex_policy *policy, const ex_file *file, bool *found, ex_error *error);
+
+typedef struct ex_shares { /* of all tokens, that a strategy takes; the rest is adaptive */
+    double greedy, clarify, explore, high_uncertainty;
+} ex_shares;
+
+typedef struct ex_calibration_options {
+    const ex_policy *policy; /* its rules of these names stay, thresholds and score weights change; NULL: the default */
+    ex_shares shares;
+    size_t n_window, n_warm_up; /* positions of a window of the text, and the first of them that do not count */
+    size_t n_positions;         /* to measure of each part, at most; 0: all */
+    ex_progress progress;       /* may be NULL */
+    void *context;
+} ex_calibration_options;
+
+typedef struct ex_share_result {
+    const char *strategy;                       /* static storage */
+    double wanted, expected, measured, error;   /* on the text, on the held-out text, and the latter's standard error */
+} ex_share_result;
+
+typedef struct ex_weights_result { /* how well the score finds the token that came, among the four likeliest */
+    double expected, measured; /* mean log2 of its probability, on the text and on the held-out text */
+    double accuracy;           /* share of held-out choices where it has the best score */
+} ex_weights_result;
+
+enum { EX_SHARE_COUNT = 5, EX_QUANTILE_COUNT = 9 };
+typedef struct ex_calibration {
+    ex_policy policy;
+    size_t n_positions, n_held_out; /* measured */
+    ex_metrics quantiles[EX_QUANTILE_COUNT]; /* of each metric by itself */
+    ex_share_result shares[EX_SHARE_COUNT];  /* in the order of the rules, "adaptive" the last: all other rules */
+    size_t n_choices, n_choices_held_out;    /* where more than one candidate is drawn */
+    ex_weights_result without, before, fitted; /* weights 0, the given policy's, and those that were found */
+    double gain, gain_error; /* of the found ones over 0, held out, with its standard error, bits */
+    double weights[6];       /* those that were found, in the order of ex_policy */
+    bool weights_help;       /* gain is over twice its error: the policy has them; otherwise it has 0 */
+} ex_calibration;
+EX_API double ex_calibration_quantile(size_t index); /* 0, 0.01 … 1 */
+EX_API ex_calibration_options ex_calibration_options_default(void);
+/* Measures the model on two texts (tokens without a beginning of sequence), of which the second only checks, and finds
+ * thresholds and score weights. It opens sessions of its own on the engine. */
+EX_API ex_code ex_calibrate(ex_engine *engine, const int32_t *tokens, size_t n_tokens, const int32_t *held_out,
+                            size_t n_held_out, const ex_calibration_options *options, ex_calibration *out,
+                            ex_error *error);
 
 /* Memory read bandwidth with the engine's threads and widest loads: the roof of decoding. Opening takes and fills
  * n_bytes, which should be more than any cache; each sweep reads them once and returns bytes per second. */

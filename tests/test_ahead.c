@@ -314,12 +314,66 @@ static void test_all_at_once(void **state) {
     }
 }
 
+/* ---- several answers -------------------------------------------------------------------------------------------- */
+
+static answer generate_sequence(const ex_policy *policy, uint32_t sequence, size_t n_predict) {
+    bench b;
+    ex_error error;
+    assert_ok(ex_engine_open(&b.engine, test_data("models/llama3-f16.gguf"), NULL, &error), &error);
+    b.session = open_session(b.engine);
+    ex_generator_options options = {.policy = policy, .seed = 9, .sequence = sequence, .n_predict = n_predict};
+    assert_ok(ex_generator_open(&b.generator, b.session, &options, &error), &error);
+    assert_ok(ex_generator_prompt(b.generator, prompt, N_PROMPT, &error), &error);
+    answer a = collect(&b);
+    close_bench(&b);
+    return a;
+}
+
+/* Answers that are computed together are those that generators give one by one. */
+static void test_answers(void **state) {
+    (void)state;
+    static const char *const presets[] = {"plain", "entropix"};
+    for (int p = 0; p < 2; p++) {
+        ex_policy policy = preset(presets[p]);
+        policy.temperature = 3;
+        bench b = open_bench(&policy, 9, 40);
+        ex_answers *answers;
+        ex_error error;
+        ex_event event;
+        ex_generator_options options = {.policy = &policy, .seed = 9, .n_predict = 40};
+        assert_int_equal(ex_answers_open(&answers, b.session, &options, 0, &error), EX_ERROR_ARGUMENT);
+        assert_ok(ex_session_rewind(b.session, 0, &error), &error);
+        assert_ok(ex_answers_open(&answers, b.session, &options, 5, &error), &error);
+        assert_ok(ex_answers_prompt(answers, prompt, N_PROMPT, &error), &error);
+        size_t index, n_events = 0;
+        do {
+            assert_ok(ex_answers_next(answers, &index, &event, &error), &error);
+            n_events++;
+        } while (index < EX_ANSWERS_MAX);
+        for (uint32_t i = 0; i < 5; i++) {
+            answer alone = generate_sequence(&policy, i, 40);
+            ex_answer together = ex_answers_get(answers, i);
+            assert_int_equal(together.n_tokens, alone.n_tokens);
+            assert_memory_equal(together.tokens, alone.tokens, alone.n_tokens * sizeof *alone.tokens);
+            assert_int_equal(together.text.length, strlen(alone.text));
+            assert_int_equal(together.end, alone.end);
+            assert_true(together.consistency >= 0 && together.consistency <= 1 && together.mean_entropy >= 0);
+            ex_answer best = ex_answers_get(answers, ex_answers_best(answers, EX_SELECT_MEAN_ENTROPY));
+            assert_true(best.mean_entropy <= together.mean_entropy);
+            best = ex_answers_get(answers, ex_answers_best(answers, EX_SELECT_CONSISTENT));
+            assert_true(best.consistency >= together.consistency);
+        }
+        ex_answers_close(answers);
+        close_bench(&b);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookahead_changes_who_wins), cmocka_unit_test(test_lookahead_keeps_what_it_computed),
         cmocka_unit_test(test_branches),                   cmocka_unit_test(test_taking_back),
         cmocka_unit_test(test_banned_texts),               cmocka_unit_test(test_traps_and_stops),
-        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_all_at_once),                cmocka_unit_test(test_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,9 @@ ex_random_key ex_generator_key(const ex_generator *generator, size_t position, u
 ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error);
 /* Tokens that may still be decided. */
 size_t ex_generator_room(const ex_generator *generator);
+/* The next event needs the evaluation of one token first; of several generators on one engine, in one pass. */
+bool ex_generator_waits(const ex_generator *generator);
+ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
 
 /* lookahead.c */
