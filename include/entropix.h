@@ -262,8 +262,8 @@ EX_API const ex_sampler *ex_generator_sampler(const ex_generator *generator);
 EX_API ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
 /* Appends the prompt and evaluates it. Starts a new answer: the sampler's history is forgotten. */
 EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
-/* The next token that is settled: no branch and no rewinding will take it back. Allocates nothing. After EX_EVENT_END it
- * stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not yet. */
+/* The next token that is settled: no branch and no rewinding will take it back. Allocates nothing. After EX_EVENT_END
+ * it stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not. */
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
 
 /* ---- trace -------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* entropix_sampler.h - the sampler alone: measure -> decide -> distribution -> draw. It needs no engine: another program
- * brings its own logits and attention scores. entropix.h includes this file.
+/* entropix_sampler.h - the sampler alone: measure -> decide -> distribution -> draw. It needs no engine: another
+ * program brings its own logits and attention scores. entropix.h includes this file.
  *
  * Conventions. Functions that can fail return an ex_code (0 is success) and fill `error` when it is not NULL.
  * The library never prints, exits or aborts, and keeps no global state. Free functions accept NULL. Pointers inside
@@ -65,7 +65,7 @@ typedef struct ex_metrics {
     double probability_margin;   /* by which it leads the second */
     double tail_mass;            /* of all tokens but the policy's top_k likeliest; 0 without a limit */
     double effective_choices;    /* 2^logits_entropy */
-    double fork;                 /* p2/p1 (p1 + p2): 1 when two tokens share all mass alike, near 0 for peaks and plains */
+    double fork;                 /* p2/p1 (p1 + p2): 1 when two tokens share all mass alike, near 0 without a fork */
     double attn_entropy;         /* mean over heads, bits */
     double attn_entropy_normalized; /* the same of entropy / log2(positions), in [0,1]: comparable at any length */
     double attn_varentropy;      /* mean over layers of the variance over heads, bits^2 */

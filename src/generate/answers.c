@@ -1,5 +1,5 @@
-/* answers.c - several answers to one prompt, a token of each in one pass over the weights, and which of them to give. The
- * prompt is evaluated once; its pages of the KV cache are shared. */
+/* answers.c - several answers to one prompt, a token of each in one pass over the weights, and which of them to give.
+ * The prompt is evaluated once; its pages of the KV cache are shared. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

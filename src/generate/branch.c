@@ -1,5 +1,5 @@
-/* branch.c - the action `branch`: several continuations of one text, a token of each in one pass over the weights. Each
- * stops where it is sure of itself again. The best is kept, with all its work; of the others nothing remains. */
+/* branch.c - the action `branch`: several continuations of one text, a token of each in one pass over the weights.
+ * Each stops where it is sure of itself again. The best is kept, with all its work; of the others nothing remains. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -16,7 +16,8 @@ static ex_code open_branch(ex_generator *generator, ex_branch *branch, ex_error 
     ex_code code = ex_session_fork(&branch->session, generator->session, error);
     if (code == EX_OK) code = ex_session_rewind(branch->session, 0, error);
     if (code == EX_OK)
-        code = ex_sampler_open_with(&branch->sampler, policy, model->shape.n_vocab, &model->kernels->vector_math, error);
+        code = ex_sampler_open_with(&branch->sampler, policy, model->shape.n_vocab, &model->kernels->vector_math,
+                                    error);
     if (code == EX_OK) code = ex_generator_teach(generator, branch->sampler, error);
     if (code == EX_OK) code = ex_sampler_set_clarification(branch->sampler, clarification, count, error);
     if (code == EX_OK)

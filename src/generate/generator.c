@@ -1,5 +1,5 @@
-/* generator.c - the loop: evaluate, measure, decide, act, deliver. One call of ex_generator_next gives one token. A token
- * is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
+/* generator.c - the loop: evaluate, measure, decide, act, deliver. One call of ex_generator_next gives one token. A
+ * token is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
 #include "generate/generator.h"
 
 #include <stdlib.h>
@@ -326,7 +326,8 @@ static ex_code advance(ex_generator *generator, ex_error *error) {
 
 /* ---- delivering ------------------------------------------------------------------------------------------------ */
 
-/* The session keeps the tokens that were delivered, as far as they were evaluated, and nothing that was decided beyond. */
+/* The session keeps the tokens that were delivered, as far as they were evaluated, and nothing of what was decided
+ * beyond. */
 static ex_code finish(ex_generator *generator, ex_end end, ex_error *error) {
     generator->end = end;
     generator->pending = EX_TOKEN_NONE;

@@ -109,8 +109,8 @@ ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
 /* lookahead.c */
 ex_code ex_lookahead_open(ex_generator *generator, ex_error *error);
 void ex_lookahead_close(ex_generator *generator);
-/* Scores the drawn candidates by what comes after them; the draw's token becomes the best. `evaluated`: the session holds
- * it already, and `step` is what follows it. */
+/* Scores the drawn candidates by what comes after them; the draw's token becomes the best. `evaluated`: the session
+ * holds it already, and `step` is what follows it. */
 ex_code ex_lookahead(ex_generator *generator, bool *evaluated, ex_error *error);
 
 /* branch.c */

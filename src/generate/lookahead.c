@@ -1,6 +1,6 @@
-/* lookahead.c - candidates are told apart by what comes after them. Each drawn token is fed to a timeline of its own, all
- * in one pass over the weights; the likeliest goes to the session itself, so that mostly nothing has to be moved. The
- * winner's timeline becomes the session's, and its logits are those of the next step. */
+/* lookahead.c - candidates are told apart by what comes after them. Each drawn token is fed to a timeline of its own,
+ * all in one pass over the weights; the likeliest goes to the session itself, so that mostly nothing has to be moved.
+ * The winner's timeline becomes the session's, and its logits are those of the next step. */
 #include <math.h>
 #include <stdlib.h>
 

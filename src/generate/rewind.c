@@ -1,6 +1,6 @@
-/* rewind.c - taking tokens back: by a rule (`resample`, `rewind`) or because a banned text is complete. The token at the
- * place gone back to is excluded there, with all that were excluded there before. Only tokens that were not delivered
- * can be taken back, so what may happen decides how long a token waits. */
+/* rewind.c - taking tokens back: by a rule (`resample`, `rewind`) or because a banned text is complete. The token at
+ * the place gone back to is excluded there, with all that were excluded there before. Only tokens that were not
+ * delivered can be taken back, so what may happen decides how long a token waits. */
 #include <string.h>
 
 #include "generate/generator.h"
