@@ -33,9 +33,7 @@ static const char commands_text[] =
 
 static void show_answer(void *context, const ex_event *event) {
     chat_state *chat = context;
-    const char *style = chat->out.current;
-    if (event->choice) style = strategy_style(event->choice->decision.strategy, event->choice->decision.action);
-    if (event->kind == EX_EVENT_INSERTED) style = style_inserted;
+    const char *style = heat_style(&chat->generation.heat, event, chat->out.current);
     paint(&chat->out, style, event->text.data, event->text.length);
     fwrite(event->text.data, 1, event->text.length, chat->answer);
     if (event->kind != EX_EVENT_END) held_add(&chat->held, event->token);
@@ -189,13 +187,15 @@ static void greet(const chat_state *chat) {
                  ex_session_context(chat->generation.session), (unsigned long long)chat->seed,
                  option_text(chat->options, OPTION_POLICY));
     const ex_rules *rules = ex_sampler_rules(ex_generator_sampler(chat->generation.generator));
-    for (size_t i = 0; i < ex_rules_count(rules) && out.color; i++) {
+    bool strategies = out.color && !chat->generation.heat.scale;
+    heat_legend(&out, &chat->generation.heat);
+    for (size_t i = 0; i < ex_rules_count(rules) && strategies; i++) {
         paint_format(&out, NULL, "%s", i ? "  " : "");
         paint_format(&out, strategy_style(ex_rules_name(rules, i), ex_rules_action(rules, i)), "%s",
                      ex_rules_name(rules, i));
     }
     paint_end(&out);
-    fputs(out.color ? "\n\n" : "\n", stdout);
+    fputs(strategies ? "\n\n" : "\n", stdout);
 }
 
 static int open_all(chat_state *chat) {
@@ -222,7 +222,8 @@ static int open_all(chat_state *chat) {
 
 int command_chat(const cli_options *options) {
     chat_state chat = {.options = options, .seed = seed_choose(options)};
-    int status = open_all(&chat);
+    int status = heat_open(&chat.generation.heat, options);
+    if (status == STATUS_OK) status = open_all(&chat);
     if (status == STATUS_OK) {
         bool interactive = line_editor_is_interactive(chat.editor);
         chat.out = painter_for(stdout, interactive ? option_text(options, OPTION_COLOR) : "never");

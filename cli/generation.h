@@ -3,6 +3,7 @@
 #define CLI_GENERATION_H
 
 #include "entropix.h"
+#include "heat.h"
 #include "json_output.h"
 #include "terminal.h"
 
@@ -22,6 +23,7 @@ typedef struct cli_generation {
     ex_session *session;
     ex_generator *generator;
     cli_tally tally;
+    cli_heat heat;
     output_state output;
 } cli_generation;
 

@@ -163,6 +163,9 @@ const cli_option option_table[OPTION_COUNT] = {
                       .commands = GENERATES, .group = group_output,
                       .help = "colour each token by the strategy that chose it; auto: on a terminal, unless NO_COLOR "
                               "is set"},
+    [OPTION_HEAT] = {.name = "heat", .kind = KIND_CHOICE, .argument = "entropy|varentropy|attention",
+                     .otherwise = "the colours of strategies", .commands = GENERATES, .group = group_output,
+                     .help = "colour the text by this metric instead, dark where it is low and light where it is high"},
     [OPTION_USAGE] = {.name = "usage", .letter = 'h', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY,
                       .group = group_help, .help = "the options in short"},
     [OPTION_HELP] = {.name = "help", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY, .group = group_help,

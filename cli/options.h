@@ -53,6 +53,7 @@ typedef enum option_id {
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_COLOR,
+    OPTION_HEAT,
     OPTION_USAGE,
     OPTION_HELP,
     OPTION_COUNT

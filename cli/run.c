@@ -113,9 +113,7 @@ static void list_prompt(run_state *run) {
 
 static void show_text(void *context, const ex_event *event) {
     run_state *run = context;
-    const char *style = run->out.current;
-    if (event->choice) style = strategy_style(event->choice->decision.strategy, event->choice->decision.action);
-    if (event->kind == EX_EVENT_INSERTED) style = style_inserted;
+    const char *style = heat_style(&run->generation.heat, event, run->out.current);
     paint(&run->out, style, event->text.data, event->text.length);
 }
 
@@ -195,7 +193,8 @@ int command_run(const cli_options *options) {
     run_state run = {.options = options, .seed = seed_choose(options)};
     run.out = painter_for(stdout, when);
     run.notes = painter_for(stderr, when);
-    int status = open_all(&run);
+    int status = heat_open(&run.generation.heat, options);
+    if (status == STATUS_OK) status = open_all(&run);
     if (status == STATUS_OK) status = generate(&run);
     close_all(&run);
     return status;

@@ -94,6 +94,7 @@ void summary_print(cli_painter *painter, const cli_generation *generation) {
     print_speed(painter, "prefill", tally->n_prefill, tally->prefill_seconds);
     print_speed(painter, "decode", tally->n_decoded, tally->decode_seconds);
     if (tally->n_tokens) print_shares(painter, tally, rules_of(generation));
+    heat_legend(painter, &generation->heat);
     print_means(painter, tally);
     print_end(painter, tally, generation->session);
     paint_end(painter);

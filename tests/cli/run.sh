@@ -84,4 +84,18 @@ wait $runner || status=$?
 # A shell without job control starts background programs with SIGINT ignored; the program catches it all the same.
 [ "$status" -eq 130 ] || fail "Ctrl-C gives status $status"
 says err "by Ctrl-C"
+
+# The text as a heat map: a background for each token, a legend in the summary; nothing of it without colours.
+expect 0 run -n 8 --seed 7 --color always --heat entropy
+says out "48;5;"
+says err "entropy, bits"
+COLORTERM=truecolor expect 0 run -n 8 --seed 7 --color always --heat attention
+says out "48;2;"
+expect 0 run -n 8 --seed 7 --heat varentropy
+grep -q "$(printf '\033')" "$work/out" "$work/err" && fail "--heat colours a pipe"
+grep -q "^heat" "$work/err" && fail "a legend without colours"
+expect 2 run --heat attention --no-attention-statistics
+says err "choose one"
+expect 2 run --heat warm
+says err "entropy|varentropy|attention"
 finish
