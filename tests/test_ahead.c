@@ -199,7 +199,8 @@ static void test_lookahead_keeps_what_it_computed(void **state) {
 static void test_branches(void **state) {
     (void)state;
     ex_policy policy = preset("entropix");
-    set(&policy, "rules", "[sure]\nwhen = logits_entropy < 3\naction = greedy\n[unsure]\naction = branch\ntemperature = 2\n");
+    set(&policy, "rules",
+        "[sure]\nwhen = logits_entropy < 3\naction = greedy\n[unsure]\naction = branch\ntemperature = 2\n");
     for (int n_branches = 2; n_branches <= 5; n_branches++) {
         char text[8];
         snprintf(text, sizeof text, "%d", n_branches);
@@ -219,14 +220,18 @@ static void test_branches(void **state) {
 
 /* ---- taking back ------------------------------------------------------------------------------------------------ */
 
-static uint64_t fired(const bench *b, size_t rule) { return ex_sampler_fired(ex_generator_sampler(b->generator))[rule]; }
+static uint64_t fired(const bench *b, size_t rule) {
+    return ex_sampler_fired(ex_generator_sampler(b->generator))[rule];
+}
 
 static void test_taking_back(void **state) {
     (void)state;
     static const char *const actions[] = {"resample", "rewind"};
     for (int i = 0; i < 2; i++) {
         char rules[200];
-        snprintf(rules, sizeof rules, "[lost]\nwhen = logits_entropy > 2\naction = %s\n[other]\ntemperature = 4\ntop_p = 1\nmin_p = 0\n",
+        snprintf(rules, sizeof rules,
+                 "[lost]\nwhen = logits_entropy > 2\naction = %s\n"
+                 "[other]\ntemperature = 4\ntop_p = 1\nmin_p = 0\n",
                  actions[i]);
         ex_policy policy = preset("entropix");
         set(&policy, "lookahead", "0");
@@ -257,7 +262,8 @@ static void test_banned_texts(void **state) {
         char banned[64], piece[4] = {0};
         memcpy(piece, free_text.text + at, 3);
         bool is_plain = true;
-        for (int i = 0; i < 3; i++) is_plain &= piece[i] >= ' ' && piece[i] < 127 && piece[i] != '"' && piece[i] != '\\';
+        for (int i = 0; i < 3; i++)
+            is_plain &= piece[i] >= ' ' && piece[i] < 127 && piece[i] != '"' && piece[i] != '\\';
         if (!is_plain) continue;
         snprintf(banned, sizeof banned, "[\"%s\", \"zzqq\"]", piece);
         set(&policy, "banned_strings", banned);
