@@ -83,13 +83,13 @@ static ex_activations random_queries(size_t n_query, size_t head_dim, uint64_t *
         ex_kernels_all()[0]->quantize_row(values, n, quants, scales, sums);
         for (size_t i = 0; i < n; i++) values[i] = (float)quants[i] * scales[i / EX_QUANT_BLOCK];
     }
-    return (ex_activations){n_query, head_dim, values, quants, scales, sums};
+    return (ex_activations){n_query, head_dim, values, quants, scales, sums, NULL};
 }
 
 static ex_activations one_query(const ex_activations *queries, size_t q) {
     size_t at = q * queries->n_in;
     return (ex_activations){1, queries->n_in, queries->values + at, queries->quants + at,
-                            queries->scales + at / EX_QUANT_BLOCK, queries->sums + at / EX_SUM_BLOCK};
+                            queries->scales + at / EX_QUANT_BLOCK, queries->sums + at / EX_SUM_BLOCK, NULL};
 }
 
 static void free_queries(ex_activations old) {

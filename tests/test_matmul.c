@@ -62,7 +62,7 @@ static void make_activations(operands *o, size_t n_tokens, size_t n_in, uint64_t
     o->sums = ex_allocate_aligned(n_tokens * (n_in / EX_SUM_BLOCK), sizeof *o->sums);
     if (ex_format_find(o->type)->integer_dot)
         ex_kernels_all()[0]->quantize_row(o->values, n_tokens * n_in, o->quants, o->scales, o->sums);
-    o->x = (ex_activations){n_tokens, n_in, o->values, o->quants, o->scales, o->sums};
+    o->x = (ex_activations){n_tokens, n_in, o->values, o->quants, o->scales, o->sums, NULL};
 }
 
 static operands make_operands(ex_type type, size_t n_rows, size_t n_tokens, size_t n_in, uint64_t *seed) {
@@ -142,7 +142,7 @@ static void check_cuts(const ex_kernels *kernels, const operands *o) {
         part.quants = memcpy(ex_allocate_aligned(n, 1), o->quants + t * n, n);
         part.scales = memcpy(ex_allocate_aligned(n_scales, 4), o->scales + t * n_scales, n_scales * 4);
         part.sums = memcpy(ex_allocate_aligned(n_sums, 2), o->sums + t * n_sums, n_sums * 2);
-        part.x = (ex_activations){1, n, part.values, part.quants, part.scales, part.sums};
+        part.x = (ex_activations){1, n, part.values, part.quants, part.scales, part.sums, NULL};
         for (size_t first = 0; first < o->n_rows;) {
             part.n_rows = first % 3 + 1 < o->n_rows - first ? first % 3 + 1 : o->n_rows - first;
             part.weights = o->weights + first * o->row_bytes;
@@ -177,6 +177,27 @@ static void check_packed(const ex_kernels *kernels, const operands *o) {
                      ex_type_name(o->type), i % o->n_rows, o->n_rows, i / o->n_rows, o->x.n_tokens, o->x.n_in,
                      (double)out[i], (double)expected_out[i]);
     free(packed);
+    free(out);
+    free(expected_out);
+}
+
+/* And so must activations that are arranged, in whatever pieces that is done. */
+static void check_arranged(const ex_kernels *kernels, const operands *o) {
+    const size_t n = o->x.n_in, n_tokens = o->x.n_tokens, piece = 96;
+    if (!kernels->arrange || n_tokens < 2 || !ex_format_find(o->type)->integer_dot) return;
+    char *arranged = ex_allocate_aligned(kernels->arranged_bytes(n_tokens, n), 1);
+    for (size_t t = n_tokens; t-- > 0;)
+        for (size_t from = 0; from < n; from += piece)
+            kernels->arrange(&o->x, t, from, n - from < piece ? n - from : piece, arranged);
+    operands other = *o;
+    other.x.arranged = arranged;
+    float *expected_out = run_matmul(kernels, o, o->n_rows), *out = run_matmul(kernels, &other, o->n_rows);
+    for (size_t i = 0; i < n_tokens * o->n_rows; i++)
+        if (ex_float_bits(out[i]) != ex_float_bits(expected_out[i]))
+            fail_msg("%s %s: row %zu, token %zu of %zu, n_in %zu: %.9g arranged, %.9g not", kernels->name,
+                     ex_type_name(o->type), i % o->n_rows, i / o->n_rows, n_tokens, n, (double)out[i],
+                     (double)expected_out[i]);
+    free(arranged);
     free(out);
     free(expected_out);
 }
@@ -218,6 +239,11 @@ static void test_cuts_give_the_same_bits(void **state) {
     for_all_shapes(check_cuts, 7);
 }
 
+static void test_arranged_activations_give_the_same_bits(void **state) {
+    (void)state;
+    for_all_shapes(check_arranged, 11);
+}
+
 /* More tokens and rows than any tile, so that whole tiles and all remainders meet. */
 static void test_large_batches(void **state) {
     (void)state;
@@ -234,6 +260,7 @@ static void test_large_batches(void **state) {
                 if (!(*table)->supported(&cpu)) continue;
                 check_values(*table, &o);
                 check_cuts(*table, &o);
+                check_arranged(*table, &o);
             }
             free_operands(&o);
         }
@@ -245,7 +272,7 @@ static void test_packed_rows_give_the_same_bits(void **state) {
     (void)state;
     const ex_cpu cpu = ex_cpu_detect();
     const struct { size_t n_rows, n_tokens; } shapes[] = {{1, 1}, {16, 1}, {31, 1}, {64, 1}, {150, 1},
-                                                          {15, 2}, {48, 3}, {83, 17}, {64, 40}, {33, 300}};
+                                                          {15, 2}, {48, 3}, {83, 17}, {64, 40}, {33, 600}};
     uint64_t seed = 16;
     for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
         if (!ex_kernels_all()[0]->matmul[type]) continue;
@@ -253,7 +280,10 @@ static void test_packed_rows_give_the_same_bits(void **state) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             operands o = make_operands(type, shapes[i].n_rows, shapes[i].n_tokens, block == 32 ? 352 : 512, &seed);
             for (const ex_kernels *const *table = ex_kernels_all(); *table; table++)
-                if ((*table)->supported(&cpu)) check_packed(*table, &o);
+                if ((*table)->supported(&cpu)) {
+                    check_packed(*table, &o);
+                    check_arranged(*table, &o);
+                }
             free_operands(&o);
         }
     }
@@ -377,6 +407,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_cuts_give_the_same_bits),
+        cmocka_unit_test(test_arranged_activations_give_the_same_bits),
         cmocka_unit_test(test_large_batches),
         cmocka_unit_test(test_packed_rows_give_the_same_bits),
         cmocka_unit_test(test_extreme_quants),

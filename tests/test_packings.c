@@ -71,7 +71,7 @@ static ex_activations unit_activations(size_t n) {
         quants[i * n + i] = 1;
         sums[(i * n + i) / EX_SUM_BLOCK] = 1;
     }
-    return (ex_activations){n, n, NULL, quants, scales, sums};
+    return (ex_activations){n, n, NULL, quants, scales, sums, NULL};
 }
 
 static void free_activations(ex_activations *x) {
@@ -94,7 +94,8 @@ static void check_every_weight(const ex_kernels *kernels, uint32_t type, const v
                                         NULL,
                                         units->quants + i * n,
                                         units->scales + i * n / EX_QUANT_BLOCK,
-                                        units->sums + i * n / EX_SUM_BLOCK};
+                                        units->sums + i * n / EX_SUM_BLOCK,
+                                        NULL};
             if (alone) kernels->matmul[type](row, 0, 1, &one, out + i, 1);
             if (distance_in_ulps(out[i], expected[i]) > 1)
                 fail_msg("%s %s: weight %zu of %zu is %.9g, not %.9g", kernels->name, ex_type_name(type), i, n,
@@ -172,7 +173,7 @@ static ex_activations random_activations(size_t n, uint64_t *seed) {
     int16_t *sums = ex_allocate_aligned(n / EX_SUM_BLOCK, sizeof *sums);
     for (size_t i = 0; i < n; i++) values[i] = (float)random_between(seed, -1, 1);
     ex_kernels_all()[0]->quantize_row(values, n, quants, scales, sums);
-    return (ex_activations){1, n, values, quants, scales, sums};
+    return (ex_activations){1, n, values, quants, scales, sums, NULL};
 }
 
 /* The dot product with the reference weights, relative to the norms of both sides: to 1e-6 with the activations that

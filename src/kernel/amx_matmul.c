@@ -40,35 +40,25 @@ static void prepare_sums(ex_chunk_kind kind, const ex_activations *x, size_t tok
     }
 }
 
-/* The instruction for signed weights needs no correction for the type's zero. Types with minimums have no zero, and use
- * all bits of a byte without sign. */
-static void remove_zero(int16_t zero, size_t n_blocks, ex_chunk *chunk) {
-    const __m512i zeros = _mm512_set1_epi8((char)zero);
-    for (size_t k = 0; zero != 0 && k < n_blocks * (EX_QUANT_BLOCK / 4); k++)
-        _mm512_store_si512(chunk->quants[k], _mm512_sub_epi8(_mm512_load_si512(chunk->quants[k]), zeros));
-}
-
 EX_INLINE bool has_minimums(ex_chunk_kind kind) {
     return kind == EX_CHUNK_MINIMUM || kind == EX_CHUNK_TWO_MINIMUMS;
 }
 
-EX_INLINE void multiply_block(ex_chunk_kind kind, const ex_chunk *weights, const chunk_tokens *x, size_t b,
+EX_INLINE void multiply_block(const ex_chunk *weights, const chunk_tokens *x, size_t b,
                               int32_t dots[AMX_TOKENS][AMX_ROWS]) {
     _tile_zero(AMX_RESULT);
     _tile_loadd(AMX_TOKENS_BLOCK, x->quants + b * EX_QUANT_BLOCK, x->n_in);
     _tile_loadd(AMX_WEIGHTS_BLOCK, weights->quants[8 * b], AMX_ROWS * 4);
-    if (has_minimums(kind)) _tile_dpbsud(AMX_RESULT, AMX_TOKENS_BLOCK, AMX_WEIGHTS_BLOCK);
-    else _tile_dpbssd(AMX_RESULT, AMX_TOKENS_BLOCK, AMX_WEIGHTS_BLOCK);
+    _tile_dpbssd(AMX_RESULT, AMX_TOKENS_BLOCK, AMX_WEIGHTS_BLOCK);
     _tile_stored(AMX_RESULT, dots, AMX_ROWS * sizeof(int32_t));
 }
 
-EX_INLINE void multiply_half(ex_chunk_kind kind, const ex_chunk *weights, const chunk_tokens *x, size_t half,
+EX_INLINE void multiply_half(const ex_chunk *weights, const chunk_tokens *x, size_t half,
                              int32_t dots[AMX_TOKENS][AMX_ROWS]) {
     _tile_zero(AMX_RESULT);
     _tile_loadd(AMX_TOKENS_HALF, x->quants + half * EX_SUM_BLOCK, x->n_in);
     _tile_loadd(AMX_WEIGHTS_HALF, weights->quants[4 * half], AMX_ROWS * 4);
-    if (has_minimums(kind)) _tile_dpbsud(AMX_RESULT, AMX_TOKENS_HALF, AMX_WEIGHTS_HALF);
-    else _tile_dpbssd(AMX_RESULT, AMX_TOKENS_HALF, AMX_WEIGHTS_HALF);
+    _tile_dpbssd(AMX_RESULT, AMX_TOKENS_HALF, AMX_WEIGHTS_HALF);
     _tile_stored(AMX_RESULT, dots, AMX_ROWS * sizeof(int32_t));
 }
 
@@ -82,18 +72,19 @@ EX_INLINE void multiply_tile(ex_chunk_kind kind, const ex_chunk *weights, const 
 #pragma GCC unroll 16
     for (size_t t = 0; t < AMX_TOKENS; t++) sums[t] = _mm512_load_ps(out[t]);
     for (size_t b = 0; b < x->n_blocks; b++) {
-        if (two_scales) multiply_half(kind, weights, x, 2 * b, first);
-        if (two_scales) multiply_half(kind, weights, x, 2 * b + 1, second);
-        else multiply_block(kind, weights, x, b, first);
+        if (two_scales) multiply_half(weights, x, 2 * b, first);
+        if (two_scales) multiply_half(weights, x, 2 * b + 1, second);
+        else multiply_block(weights, x, b, first);
         const size_t s = two_scales ? 2 * b : b;
         const __m512 scales = _mm512_load_ps(weights->scales[s]);
 #pragma GCC unroll 16
         for (size_t t = 0; t < AMX_TOKENS; t++) {
             const float token_scale = x->scales[t * n_scales + b];
             const __m512i dots = _mm512_load_si512(first[t]);
-            sums[t] = two_scales ? ex_add_halves(sums[t], ex_scale_dots(dots, scales), _mm512_load_si512(second[t]),
+            const __m512 scaled = ex_scale_dots(dots, scales);
+            sums[t] = two_scales ? ex_add_halves(sums[t], scaled, _mm512_load_si512(second[t]),
                                                  _mm512_load_ps(weights->scales[s + 1]), token_scale)
-                                 : ex_add_block(sums[t], dots, scales, token_scale);
+                                 : ex_add_block(sums[t], scaled, token_scale);
             if (minimums) sums[t] = ex_subtract_minimum(sums[t], _mm512_load_ps(weights->minimums[s]), x->sums[t][s]);
             if (minimums && two_scales)
                 sums[t] = ex_subtract_minimum(sums[t], _mm512_load_ps(weights->minimums[s + 1]), x->sums[t][s + 1]);
@@ -123,6 +114,7 @@ typedef void multiply_function(const ex_chunk *weights, const chunk_tokens *x, t
 
 static multiply_function *const multiply[] = {
     [EX_CHUNK_ONE_SCALE] = multiply_one_scale,
+    [EX_CHUNK_WIDE_SCALE] = multiply_one_scale,
     [EX_CHUNK_TWO_SCALES] = multiply_two_scales,
     [EX_CHUNK_MINIMUM] = multiply_minimum,
     [EX_CHUNK_TWO_MINIMUMS] = multiply_two_minimums,
@@ -144,7 +136,6 @@ static void multiply_groups(const ex_chunk_type *type, const uint8_t *weights, s
         for (size_t g = 0; g < n_groups; g++) {
             const ex_chunk_rows from = ex_group_rows(type, weights, row_bytes, g * AMX_ROWS, offset);
             type->unpack(from, n_blocks, &chunks[g]);
-            remove_zero(type->zero, n_blocks, &chunks[g]);
         }
         MEMORY_IS_WRITTEN();
         for (size_t i = 0; i < n_tiles; i++) {
@@ -165,7 +156,8 @@ static ex_activations some_tokens(const ex_activations *x, size_t token, size_t 
     const size_t at = token * x->n_in;
     return (ex_activations){n_tokens,       x->n_in,
                             x->values + at, x->quants + at,
-                            x->scales + at / EX_QUANT_BLOCK, x->sums + at / EX_SUM_BLOCK};
+                            x->scales + at / EX_QUANT_BLOCK, x->sums + at / EX_SUM_BLOCK,
+                            NULL};
 }
 
 static void matmul(const ex_chunk_type *type, ex_matmul *rest, const uint8_t *weights, size_t row_bytes, size_t n_rows,

@@ -27,6 +27,8 @@ const ex_kernels ex_kernels_avx512 = {
         [EX_TYPE_Q5_K] = ex_avx512_matmul_packed_q5_k,
         [EX_TYPE_Q6_K] = ex_avx512_matmul_packed_q6_k,
     },
+    .arranged_bytes = ex_avx512_arranged_bytes,
+    .arrange = ex_avx512_arrange,
     EX_AVX512_FUNCTIONS,
     .integer_peak = ex_avx512_integer_peak,
 };

@@ -93,6 +93,9 @@ ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f
     ex_avx512_attention_values_q8_0;
 double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
 
+size_t ex_avx512_arranged_bytes(size_t n_tokens, size_t n_in);
+void ex_avx512_arrange(const ex_activations *x, size_t token, size_t from, size_t n, void *arranged);
+
 void ex_avx512_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
 void ex_avx512_rms_norm(const float *x, const float *weight, size_t n, float epsilon, float *out);
 void ex_avx512_swiglu(float *gate, const float *up, size_t n);

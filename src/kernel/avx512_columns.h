@@ -20,9 +20,10 @@ typedef struct ex_source {
 
 /* Where blocks go: into a chunk for many tokens, or into sums of products with one. */
 typedef struct ex_sink {
-    ex_chunk *chunk; /* NULL: to the sums */
+    ex_chunk *chunk;
     const ex_chunk_token *token;
-    __m512 *sum;
+    __m512 *sum;  /* NULL: to the chunk */
+    int16_t zero; /* the type's */
 } ex_sink;
 
 /* Packed rows are asked for as they are read. */
@@ -32,8 +33,18 @@ EX_INLINE void ex_prefetch_rows(ex_source from, size_t offset) {
     for (size_t r = 0; r < EX_LANES; r++) _mm_prefetch((const void *)(ahead + r * from.stride), _MM_HINT_T0);
 }
 
-EX_INLINE void ex_store_columns(ex_chunk *chunk, size_t block, const __m512i columns[8]) {
-    for (size_t i = 0; i < 8; i++) _mm512_store_si512(chunk->quants[8 * block + i], columns[i]);
+/* n columns, which share a scale: scale number i of the chunk. `bias`: that their sums begin with. */
+EX_INLINE void ex_store_columns(ex_sink to, size_t i, const __m512i *columns, size_t n, int32_t bias, __m512 scales) {
+    const __m512i zeros = _mm512_set1_epi8((char)to.zero), token_zero = _mm512_set1_epi8((char)EX_TOKEN_ZERO);
+    __m512i start = _mm512_setzero_si512();
+    for (size_t k = 0; k < n; k++) {
+        const __m512i quants = _mm512_sub_epi8(columns[k], zeros);
+        _mm512_store_si512(to.chunk->quants[n * i + k], quants);
+        start = _mm512_dpbusd_epi32(start, token_zero, quants);
+    }
+    _mm512_store_si512(to.chunk->starts[i], _mm512_sub_epi32(_mm512_set1_epi32(bias), start));
+    _mm512_store_ps(to.chunk->scales[i], scales);
+    _mm512_store_ps(to.chunk->offsets[i], _mm512_mul_ps(scales, _mm512_set1_ps(-EX_BIAS)));
 }
 
 /* dots + products of four columns, which are sixteen weights from weight `at` of the chunk on */
@@ -54,57 +65,54 @@ EX_INLINE __m512i ex_dot_block(const ex_chunk_token *token, size_t block, const 
 }
 
 EX_INLINE void ex_put_block(ex_sink to, size_t block, const __m512i columns[8], __m512 scales) {
-    if (to.chunk) {
-        ex_store_columns(to.chunk, block, columns);
-        _mm512_store_ps(to.chunk->scales[block], scales);
-    } else {
+    if (to.sum) {
         __m512i dots = ex_dot_block(to.token, block, columns, _mm512_set1_epi32(to.token->zeros[block]));
-        *to.sum = ex_add_block(*to.sum, dots, scales, to.token->scales[block]);
+        *to.sum = ex_add_block(*to.sum, ex_scale_dots(dots, scales), to.token->scales[block]);
+    } else {
+        ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
     }
 }
 
 EX_INLINE void ex_put_block_with_minimum(ex_sink to, size_t block, const __m512i columns[8], __m512 scales,
                                          __m512 minimums) {
-    if (to.chunk) {
-        ex_store_columns(to.chunk, block, columns);
-        _mm512_store_ps(to.chunk->scales[block], scales);
-        _mm512_store_ps(to.chunk->minimums[block], minimums);
-    } else {
+    if (to.sum) {
         __m512i dots = ex_dot_block(to.token, block, columns, _mm512_setzero_si512());
-        *to.sum = ex_add_block(*to.sum, dots, scales, to.token->scales[block]);
+        *to.sum = ex_add_block(*to.sum, ex_scale_dots(dots, scales), to.token->scales[block]);
         *to.sum = ex_subtract_minimum(*to.sum, minimums, to.token->sums[block]);
+    } else {
+        ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
+        _mm512_store_ps(to.chunk->minimums[block], minimums);
+    }
+}
+
+/* The two halves of the block have scales of their own; `zeros` of the sums of products, for one token. */
+EX_INLINE void ex_put_halves(ex_sink to, size_t block, const __m512i columns[8], const __m512 scales[2],
+                             const __m512i zeros[2]) {
+    if (to.sum) {
+        __m512i first = ex_dot_columns(to.token, 32 * block, columns, zeros[0]);
+        __m512i second = ex_dot_columns(to.token, 32 * block + 16, columns + 4, zeros[1]);
+        *to.sum =
+            ex_add_halves(*to.sum, ex_scale_dots(first, scales[0]), second, scales[1], to.token->scales[block]);
+    } else {
+        for (size_t i = 0; i < 2; i++)
+            ex_store_columns(to, 2 * block + i, columns + 4 * i, 4, i ? 0 : EX_BIAS_BITS, scales[i]);
     }
 }
 
 EX_INLINE void ex_put_block_with_two_scales(ex_sink to, size_t block, const __m512i columns[8], __m512 first,
                                             __m512 second) {
-    if (to.chunk) {
-        ex_store_columns(to.chunk, block, columns);
-        _mm512_store_ps(to.chunk->scales[2 * block], first);
-        _mm512_store_ps(to.chunk->scales[2 * block + 1], second);
-    } else {
-        const int32_t *zeros = to.token->zeros + 2 * block;
-        __m512i dots = ex_dot_columns(to.token, 32 * block, columns, _mm512_set1_epi32(zeros[0]));
-        __m512i more = ex_dot_columns(to.token, 32 * block + 16, columns + 4, _mm512_set1_epi32(zeros[1]));
-        *to.sum = ex_add_halves(*to.sum, ex_scale_dots(dots, first), more, second, to.token->scales[block]);
-    }
+    __m512i zeros[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (size_t i = 0; to.sum && i < 2; i++) zeros[i] = _mm512_set1_epi32(to.token->zeros[2 * block + i]);
+    ex_put_halves(to, block, columns, (const __m512[2]){first, second}, zeros);
 }
 
-/* The two halves of the block have scales and minimums of their own. */
 EX_INLINE void ex_put_block_with_two_minimums(ex_sink to, size_t block, const __m512i columns[8],
                                               const __m512 scales[2], const __m512 minimums[2]) {
-    if (to.chunk) {
-        ex_store_columns(to.chunk, block, columns);
-        for (size_t i = 0; i < 2; i++) {
-            _mm512_store_ps(to.chunk->scales[2 * block + i], scales[i]);
-            _mm512_store_ps(to.chunk->minimums[2 * block + i], minimums[i]);
-        }
-    } else {
-        const float *sums = to.token->sums + 2 * block;
-        __m512i dots = ex_dot_columns(to.token, 32 * block, columns, _mm512_setzero_si512());
-        __m512i more = ex_dot_columns(to.token, 32 * block + 16, columns + 4, _mm512_setzero_si512());
-        *to.sum = ex_add_halves(*to.sum, ex_scale_dots(dots, scales[0]), more, scales[1], to.token->scales[block]);
-        for (size_t i = 0; i < 2; i++) *to.sum = ex_subtract_minimum(*to.sum, minimums[i], sums[i]);
+    const __m512i zeros[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    ex_put_halves(to, block, columns, scales, zeros);
+    for (size_t i = 0; i < 2; i++) {
+        if (to.sum) *to.sum = ex_subtract_minimum(*to.sum, minimums[i], to.token->sums[2 * block + i]);
+        else _mm512_store_ps(to.chunk->minimums[2 * block + i], minimums[i]);
     }
 }
 
@@ -208,11 +216,12 @@ EX_INLINE __m512 ex_byte_to_float(__m512i v, unsigned i) {
 /* An ex_chunk_type from read_NAME(source, number of blocks, sink). */
 #define EX_CHUNK_VARIANT(name, read, packed, kind, zero, block_bytes, chunk_bytes)                                     \
     static void unpack_##name(ex_chunk_rows from, size_t n_blocks, ex_chunk *out) {                                    \
-        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, NULL});                \
+        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, NULL, zero});          \
     }                                                                                                                  \
     static void add_##name(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]) {   \
         __m512 sum = _mm512_load_ps(sums);                                                                             \
-        read((ex_source){from.first, from.stride, packed, token->ahead}, n_blocks, (ex_sink){NULL, token, &sum});      \
+        const ex_source source = {from.first, from.stride, packed, token->ahead};                                      \
+        read(source, n_blocks, (ex_sink){NULL, token, &sum, zero});                                                    \
         _mm512_store_ps(sums, sum);                                                                                    \
     }                                                                                                                  \
     const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, add_##name, packed};

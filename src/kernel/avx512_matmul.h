@@ -21,6 +21,24 @@ typedef struct ex_quant_product { /* one call of a kernel for quantised weights 
 /* For any number of tokens but one. */
 void ex_avx512_matmul_batch(const ex_quant_product *product);
 
+enum {
+    EX_TILE_TOKENS_MAX = 6,
+    EX_TILE_DEPTH = 512, /* columns */
+    EX_TILE_COLUMNS = EX_TILE_DEPTH / 4,
+    EX_TILE_BLOCKS = EX_TILE_DEPTH / EX_QUANT_BLOCK
+};
+
+/* What a tile's tokens bring to its columns: the order in which a product reads them. Arranged activations (ex_arrange)
+ * are [n_in / EX_TILE_DEPTH, rounded up][tiles] of these, and of n tokens tile i has those from i * n / tiles on. */
+typedef struct ex_token_tile {
+    _Alignas(64) uint8_t quants[EX_TILE_COLUMNS][EX_TILE_TOKENS_MAX][4]; /* EX_TOKEN_ZERO more */
+    float scales[EX_TILE_BLOCKS][EX_TILE_TOKENS_MAX];
+    float sums[EX_TILE_BLOCKS][EX_TILE_TOKENS_MAX];          /* of activations: each 32, */
+    float half_sums[2 * EX_TILE_BLOCKS][EX_TILE_TOKENS_MAX]; /* and each 16 */
+} ex_token_tile;
+
+static inline size_t ex_tile_count(size_t n_tokens) { return (n_tokens + EX_TILE_TOKENS_MAX - 1) / EX_TILE_TOKENS_MAX; }
+
 typedef struct ex_slab { /* rows read as sixteen streams: group g has rows first + g * step + lane * spacing */
     size_t first, n_groups, step, spacing;
 } ex_slab;
@@ -76,7 +94,7 @@ static inline void ex_prepare_terms(const ex_chunk_type *type, const int16_t *su
     if (type->kind == EX_CHUNK_TWO_SCALES) {
         __m512i wide = _mm512_cvtepi16_epi32(sixteen);
         _mm512_store_si512(out->zeros, _mm512_mullo_epi32(wide, _mm512_set1_epi32(-type->zero)));
-    } else if (type->kind == EX_CHUNK_ONE_SCALE) {
+    } else if (type->kind == EX_CHUNK_ONE_SCALE || type->kind == EX_CHUNK_WIDE_SCALE) {
         __m256i factor = _mm256_set1_epi16((short)-type->zero);
         _mm256_store_si256((void *)out->zeros, _mm256_madd_epi16(sixteen, factor));
     } else if (type->kind == EX_CHUNK_TWO_MINIMUMS) {

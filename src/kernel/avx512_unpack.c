@@ -61,14 +61,17 @@ EX_INLINE void put_q4_k_block(ex_sink to, unsigned block, const __m512i columns[
 EX_INLINE void read_q4_k(ex_source from, size_t n_blocks, ex_sink to) {
     (void)n_blocks;
     const __m512i low_nibble = _mm512_set1_epi8(15), high_nibble = _mm512_set1_epi8(-16);
-    const q4_k_scales scales = read_q4_k_scales(from);
+    q4_k_scales scales = read_q4_k_scales(from);
+    if (!to.sum) scales.high_scale = scales.scale; /* bytes in chunks have a sign, so nibbles cannot stay in place */
     for (unsigned pair = 0; pair < 4; pair++) {
         if (pair < 3) ex_prefetch_rows(from, 64 * pair);
         __m512i bytes[8], columns[8];
         ex_load_columns_32(from, offsetof(ex_block_q4_k, quants) + 32 * pair, bytes);
         for (size_t i = 0; i < 8; i++) columns[i] = _mm512_and_si512(bytes[i], low_nibble);
         put_q4_k_block(to, 2 * pair, columns, &scales);
-        for (size_t i = 0; i < 8; i++) columns[i] = _mm512_and_si512(bytes[i], high_nibble);
+        for (size_t i = 0; i < 8; i++)
+            columns[i] = to.sum ? _mm512_and_si512(bytes[i], high_nibble)
+                                : _mm512_and_si512(_mm512_srli_epi16(bytes[i], 4), low_nibble);
         put_q4_k_block(to, 2 * pair + 1, columns, &scales);
     }
 }

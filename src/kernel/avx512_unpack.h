@@ -21,11 +21,19 @@ enum {
     EX_CHUNK_BYTES_MAX = 272 /* of one row, in the largest type: Q8_0 */
 };
 
-/* A chunk of sixteen rows: weight = scale * (quant - zero) - minimum, `zero` being the type's. */
+/* Sums of products that begin with the bits of 3 * 2^22 are 3 * 2^22 more than the integer when read as a float. */
+#define EX_BIAS 0x1.8p+23f
+enum { EX_BIAS_BITS = 0x4B400000, EX_TOKEN_ZERO = 128 };
+
+/* A chunk of sixteen rows: weight = scale * quant - minimum. It is multiplied with activations that are EX_TOKEN_ZERO
+ * more than they should be, to have no sign. One of each for 32 weights, or for 16 if the type has two scales. */
 typedef struct ex_chunk {
-    _Alignas(64) uint8_t quants[EX_CHUNK_COLUMNS][EX_LANES][4];
-    float scales[EX_CHUNK_SUMS][EX_LANES]; /* one for each 32 weights, or 16 if the type has two scales */
-    float minimums[EX_CHUNK_SUMS][EX_LANES]; /* as many as scales */
+    _Alignas(64) int8_t quants[EX_CHUNK_COLUMNS][EX_LANES][4];
+    /* Of sums: -EX_TOKEN_ZERO * sum of quants; with EX_BIAS_BITS except for the second half of a block. */
+    int32_t starts[EX_CHUNK_SUMS][EX_LANES];
+    float scales[EX_CHUNK_SUMS][EX_LANES];
+    float offsets[EX_CHUNK_SUMS][EX_LANES]; /* -EX_BIAS * scale */
+    float minimums[EX_CHUNK_SUMS][EX_LANES];
 } ex_chunk;
 
 typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the group at first + r * stride, or packed */
@@ -43,6 +51,7 @@ typedef struct ex_chunk_token { /* what one token brings to a chunk */
 
 typedef enum ex_chunk_kind { /* a scale for 32 weights or two, without minimums or with as many */
     EX_CHUNK_ONE_SCALE,
+    EX_CHUNK_WIDE_SCALE, /* one, and EX_BIAS times it may be too large for a float */
     EX_CHUNK_TWO_SCALES,
     EX_CHUNK_MINIMUM,
     EX_CHUNK_TWO_MINIMUMS
@@ -78,17 +87,19 @@ EX_UNPACKED_TYPES(EX_DECLARE_CHUNK_TYPE)
 
 EX_INLINE __m512 ex_scale_dots(__m512i dots, __m512 scales) { return _mm512_mul_ps(_mm512_cvtepi32_ps(dots), scales); }
 
-EX_INLINE __m512 ex_add_dots(__m512 sum, __m512i dots, __m512 scales) {
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scales, sum);
+/* The same bits from sums that began with EX_BIAS_BITS, in one operation: a scale has at most 22 bits (eleven of a
+ * half, eight of an integer), so the offset is exact, and so is the sum in here before it is rounded. */
+EX_INLINE __m512 ex_scale_biased(__m512i sums, __m512 scales, __m512 offsets) {
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(sums), scales, offsets);
 }
 
-EX_INLINE __m512 ex_add_block(__m512 sum, __m512i dots, __m512 scales, float token_scale) {
-    return ex_add_dots(sum, dots, _mm512_mul_ps(scales, _mm512_set1_ps(token_scale)));
+EX_INLINE __m512 ex_add_block(__m512 sum, __m512 scaled, float token_scale) {
+    return _mm512_fmadd_ps(scaled, _mm512_set1_ps(token_scale), sum);
 }
 
-/* first: ex_scale_dots of the first sixteen weights. */
+/* A block whose halves have scales of their own; first: scaled products of the first sixteen weights. */
 EX_INLINE __m512 ex_add_halves(__m512 sum, __m512 first, __m512i second, __m512 second_scales, float token_scale) {
-    return _mm512_fmadd_ps(ex_add_dots(first, second, second_scales), _mm512_set1_ps(token_scale), sum);
+    return ex_add_block(sum, _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), second_scales, first), token_scale);
 }
 
 EX_INLINE __m512 ex_subtract_minimum(__m512 sum, __m512 minimums, float token_sum) {

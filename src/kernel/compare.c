@@ -56,12 +56,12 @@ static size_t row_bytes_of(uint32_t type) {
 }
 
 static void run_matmul(const ex_kernels *kernels, operands *o) {
-    const ex_activations x = {o->n_tokens, N_IN, o->values, o->quants, o->scales, o->sums};
+    const ex_activations x = {o->n_tokens, N_IN, o->values, o->quants, o->scales, o->sums, NULL};
     kernels->matmul[o->type](o->weights, row_bytes_of(o->type), N_ROWS, &x, o->out, N_ROWS);
 }
 
 static void run_scores(const ex_kernels *kernels, operands *o) {
-    const ex_activations queries = {N_QUERY, HEAD_DIM, o->values, o->quants, o->scales, o->sums};
+    const ex_activations queries = {N_QUERY, HEAD_DIM, o->values, o->quants, o->scales, o->sums, NULL};
     kernels->attention_scores[o->type](&queries, o->page, NULL, EX_KV_PAGE, 0.125f, o->out, EX_KV_PAGE);
 }
 

@@ -36,6 +36,7 @@ typedef struct ex_activations {
     const int8_t *quants;  /* [n_tokens][n_in] */
     const float *scales;   /* [n_tokens][n_in / 32] */
     const int16_t *sums;   /* [n_tokens][n_in / 16], of 16 quants each */
+    const void *arranged;  /* quants, scales and sums in the order of a table's `arrange`; NULL: they were not */
 } ex_activations;
 
 /* out[t * out_stride + r] = sum over i of weights[r][i] * x[t][i], for r in [0, n_rows) and all tokens.
@@ -96,6 +97,11 @@ typedef struct ex_kernels {
     ex_matmul *matmul[EX_TYPE_COUNT]; /* NULL: weights of this type are not supported */
     /* The same, bit for bit, for rows of ex_pack_rows; `weights` begins with a group. NULL: there is none. */
     ex_matmul *matmul_packed[EX_TYPE_COUNT];
+
+    /* Matrix products with many tokens read quants faster from a copy, `arranged` of so many bytes: columns
+     * [from, from + n) of one token of x, both multiples of 32. A copy serves one n_tokens. NULL: no such order. */
+    size_t (*arranged_bytes)(size_t n_tokens, size_t n_in);
+    void (*arrange)(const ex_activations *x, size_t token, size_t from, size_t n, void *arranged);
 
     /* One row of n values (a multiple of 32) to quants, scales and sums; scale = max|x| / 127, round half to even. */
     void (*quantize_row)(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);

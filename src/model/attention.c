@@ -142,10 +142,11 @@ static void scatter_out(const ex_batch *batch, const query_tile *tile, const flo
     const ex_workspace *w = &batch->model->work;
     size_t n_query = (size_t)batch->model->shape.n_head * tile->group.head_dim;
     size_t width = tile->group.n_heads * tile->group.head_dim, from = tile->group.first_head * tile->group.head_dim;
+    const ex_activations x = ex_input_batch(&w->attended, n_query, batch->n_tokens);
     for (size_t t = 0; t < tile->n_tokens; t++) {
         size_t token = tile->first_token + t;
         memcpy(w->attended.values + token * n_query + from, out + t * width, width * sizeof *out);
-        if (quants) ex_input_quantize(batch->model->kernels, &w->attended, n_query, token, from, width);
+        if (quants) ex_input_quantize(batch->model->kernels, &w->attended, &x, token, from, width);
     }
 }
 
@@ -264,13 +265,15 @@ static query_tile tile_at(const ex_batch *batch, size_t layer, size_t n_tiles, s
 
 static void quantize_attended(const ex_batch *batch, ex_worker *worker) {
     const ex_shape *shape = &batch->model->shape;
+    const ex_input *attended = &batch->model->work.attended;
     size_t n_query = (size_t)shape->n_head * (size_t)shape->head_dim, first, last;
+    const ex_activations x = ex_input_batch(attended, n_query, batch->n_tokens);
     ex_worker_barrier(worker);
     while (ex_worker_next(worker, batch->n_tokens, 1, &first, &last))
-        ex_input_quantize(batch->model->kernels, &batch->model->work.attended, n_query, first, 0, n_query);
+        ex_input_quantize(batch->model->kernels, attended, &x, first, 0, n_query);
 }
 
-void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bool quants) {
+void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bool quants, size_t first_token) {
     const ex_workspace *w = &batch->model->work;
     const ex_shape *shape = &batch->model->shape;
     size_t n_head_kv = (size_t)shape->n_head_kv, first, last;
@@ -290,6 +293,7 @@ void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bo
         query_tile t = tile_at(batch, layer, n_tiles, tile_tokens, first), next;
         bool has_next = last < n_head_kv * n_tiles;
         if (has_next) next = tile_at(batch, layer, n_tiles, tile_tokens, last);
+        if (t.first_token + t.n_tokens <= first_token) continue;
         if (is_lone) store_key_value(batch, layer, t.group.kv_head, t.first_token);
         attend_tile(batch, &t, has_next ? &next : NULL, &w->tiles[worker->index], quants_here);
     }

@@ -59,9 +59,9 @@ void ex_forward(void *batch, ex_worker *worker);
 
 /* ---- attention.c -------------------------------------------------------------------------------------------- */
 
-/* The attention of one layer: q, k, v of the batch (before RoPE) in; `attended` out, with its quants when they are
- * wanted; keys and values into the cache. Begins after a barrier and ends before one. */
-void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bool quants);
+/* The attention of one layer: q, k, v of the batch (before RoPE) in; `attended` out, from token `first_token` on, with
+ * its quants when they are wanted; keys and values into the cache. Begins after a barrier and ends before one. */
+void ex_attention_run(const ex_batch *batch, ex_worker *worker, size_t layer, bool quants, size_t first_token);
 
 /* A share of the last queries' head deviation; follows the barrier after ex_attention_run. Uses no work counter. */
 void ex_attention_deviation(const ex_batch *batch, const ex_worker *worker, size_t layer);
@@ -78,11 +78,14 @@ typedef struct ex_projection {
 
 bool ex_needs_quants(const ex_matrix *matrix);
 
-/* Quantises n values (a multiple of 32) of one row, `width` wide, from column `from` on. */
-void ex_input_quantize(const ex_kernels *kernels, const ex_input *input, size_t width, size_t row, size_t from,
-                       size_t n);
 /* Rows [first, first + n_rows) as kernels want them. */
 ex_activations ex_input_rows(const ex_input *input, size_t width, size_t first, size_t n_rows);
+/* The same with all n_rows of a batch, which are also arranged, if there are several. */
+ex_activations ex_input_batch(const ex_input *input, size_t width, size_t n_rows);
+
+/* Quantises n values (a multiple of 32) of row `row` of x, from column `from` on, and arranges them if x is. */
+void ex_input_quantize(const ex_kernels *kernels, const ex_input *input, const ex_activations *x, size_t row,
+                       size_t from, size_t n);
 
 /* Rows [first, first + n_rows) of one matrix (of an expert's, where there are several) times x, with the bias. */
 void ex_project_rows(const ex_activations *x, const ex_matrix *matrix, size_t expert, size_t first, size_t n_rows,

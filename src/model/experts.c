@@ -104,7 +104,7 @@ void ex_experts_run(const ex_batch *batch, ex_worker *worker, const ex_layer *la
     size_t n_tokens = batch->n_tokens, n_embd = (size_t)shape->n_embd, first, last;
     expert_run run = {batch, layer, &batch->model->work.routing, (size_t)shape->n_expert, (size_t)shape->n_expert_used,
                       n_tokens * (size_t)shape->n_expert_used};
-    ex_activations x = ex_input_rows(normed, n_embd, 0, n_tokens);
+    ex_activations x = ex_input_batch(normed, n_embd, n_tokens);
     ex_project(worker, &x, (ex_projection[]){{&layer->router, run.routing->router}}, 1);
     while (ex_worker_next(worker, n_tokens, 1, &first, &last)) route_token(&run, first);
     ex_worker_barrier(worker);

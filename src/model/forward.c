@@ -5,6 +5,11 @@
 
 #include "model/batch.h"
 
+enum {
+    PREPARE_TOKENS = 6, /* that a thread norms at a time: what products with many tokens read lies by sixes */
+    PREPARE_MANY = 64   /* tokens from which that leaves enough for all threads */
+};
+
 /* What a block adds to the residual stream, taken up when the next block reads it: NULL norm where there is none. */
 typedef struct addition {
     const float *projected; /* [n_tokens][n_embd]; NULL: nothing yet */
@@ -67,15 +72,30 @@ static void take_up(const ex_batch *batch, const float *projected, const float *
     kernels->add(x, projected, n_embd);
 }
 
-static void prepare_row(const ex_batch *batch, addition added, size_t token, const float *norm, bool quants, float *x,
-                        const ex_input *normed, size_t row) {
+/* `quants`: of which the row is one; NULL: not wanted. */
+static void prepare_row(const ex_batch *batch, addition added, size_t token, const float *norm,
+                        const ex_activations *quants, float *x, const ex_input *normed, size_t row) {
     const ex_kernels *kernels = batch->model->kernels;
     size_t n_embd = (size_t)batch->model->shape.n_embd;
     float *out = normed->values + row * n_embd;
     if (added.projected) take_up(batch, added.projected + token * n_embd, added.post_norm, x, out);
     if (norm) kernels->rms_norm(x, norm, n_embd, batch->model->shape.rms_epsilon, out);
     else memcpy(out, x, n_embd * sizeof *out);
-    if (quants) ex_input_quantize(kernels, normed, n_embd, row, 0, n_embd);
+    if (quants) ex_input_quantize(kernels, normed, quants, row, 0, n_embd);
+}
+
+/* Rows of the batch from `first_token` on. */
+static ex_activations input_from(const ex_input *input, size_t width, const ex_batch *batch, size_t first_token) {
+    if (first_token == 0) return ex_input_batch(input, width, batch->n_tokens);
+    return ex_input_rows(input, width, first_token, batch->n_tokens - first_token);
+}
+
+/* Nobody asks what the last layer makes of tokens whose logits are not wanted: there, keys and values are all that
+ * others need of them. Experts are sorted for whole batches. */
+static size_t first_wanted(const ex_batch *batch, size_t layer) {
+    bool is_last = layer + 1 == (size_t)batch->model->shape.n_layer;
+    bool all = batch->all_logits || batch->model->weights.layers[layer].router.data;
+    return is_last && !all ? batch->n_tokens - batch->n_timelines : 0;
 }
 
 /* The residual stream takes up what the last block projected and is normed for the next one, from `first_token` on. */
@@ -85,13 +105,15 @@ static const ex_input *prepare(const ex_batch *batch, ex_worker *worker, additio
     size_t n_embd = (size_t)batch->model->shape.n_embd, first, last;
     if (is_private(batch)) {
         const ex_private *own = &w->privates[worker->index];
-        prepare_row(batch, added, 0, norm, quants, own->x, &own->normed, 0);
+        const ex_activations x = ex_input_rows(&own->normed, n_embd, 0, 1);
+        prepare_row(batch, added, 0, norm, quants ? &x : NULL, own->x, &own->normed, 0);
         return &own->normed;
     }
-    while (ex_worker_next(worker, batch->n_tokens - first_token, 1, &first, &last)) {
-        size_t token = first_token + first;
-        prepare_row(batch, added, token, norm, quants, w->x + token * n_embd, &w->normed, token);
-    }
+    const ex_activations x = input_from(&w->normed, n_embd, batch, 0);
+    size_t chunk = batch->n_tokens < PREPARE_MANY ? 1 : PREPARE_TOKENS;
+    while (ex_worker_next(worker, batch->n_tokens - first_token, chunk, &first, &last))
+        for (size_t token = first_token + first; token < first_token + last; token++)
+            prepare_row(batch, added, token, norm, quants ? &x : NULL, w->x + token * n_embd, &w->normed, token);
     ex_worker_barrier(worker);
     return &w->normed;
 }
@@ -116,36 +138,39 @@ static addition attention_block(const ex_batch *batch, ex_worker *worker, size_t
     const ex_workspace *w = &batch->model->work;
     bool quants = ex_needs_quants(&layer->attn_q) || ex_needs_quants(&layer->attn_k) || ex_needs_quants(&layer->attn_v);
     const ex_input *normed = prepare(batch, worker, added, layer->attn_norm, quants, 0);
-    ex_activations x = ex_input_rows(normed, layer->attn_q.n_in, 0, batch->n_tokens);
+    ex_activations x = input_from(normed, layer->attn_q.n_in, batch, 0);
+    size_t first_token = first_wanted(batch, index);
     ex_project(worker, &x,
                (ex_projection[]){{&layer->attn_q, w->q}, {&layer->attn_k, w->k}, {&layer->attn_v, w->v}}, 3);
     norm_projections(batch, worker, layer);
-    ex_attention_run(batch, worker, index, ex_needs_quants(&layer->attn_output));
+    ex_attention_run(batch, worker, index, ex_needs_quants(&layer->attn_output), first_token);
     ex_worker_barrier(worker);
     ex_attention_deviation(batch, worker, index);
-    x = ex_input_rows(&w->attended, layer->attn_output.n_in, 0, batch->n_tokens);
-    ex_project(worker, &x, (ex_projection[]){{&layer->attn_output, w->projected}}, 1);
+    x = input_from(&w->attended, layer->attn_output.n_in, batch, first_token);
+    float *projected = w->projected + first_token * layer->attn_output.n_out;
+    ex_project(worker, &x, (ex_projection[]){{&layer->attn_output, projected}}, 1);
     return (addition){w->projected, layer->attn_post_norm};
 }
 
 static addition feed_forward_block(const ex_batch *batch, ex_worker *worker, size_t index, addition added) {
     const ex_layer *layer = &batch->model->weights.layers[index];
     const ex_workspace *w = &batch->model->work;
-    size_t n_ff = layer->ffn_gate.n_out, first, last;
+    size_t n_ff = layer->ffn_gate.n_out, first_token = first_wanted(batch, index), first, last;
     bool routed = layer->router.data != NULL;
     bool quants = ex_needs_quants(&layer->ffn_gate) || ex_needs_quants(&layer->ffn_up) ||
                   (routed && ex_needs_quants(&layer->router));
-    const ex_input *normed = prepare(batch, worker, added, layer->ffn_norm, quants, 0);
+    const ex_input *normed = prepare(batch, worker, added, layer->ffn_norm, quants, first_token);
     if (routed) {
         ex_experts_run(batch, worker, layer, normed);
         return (addition){w->projected, layer->ffn_post_norm};
     }
-    ex_activations x = ex_input_rows(normed, layer->ffn_gate.n_in, 0, batch->n_tokens);
+    ex_activations x = input_from(normed, layer->ffn_gate.n_in, batch, first_token);
     while (ex_worker_next(worker, n_ff, ex_rows_chunk(worker, n_ff), &first, &last))
-        ex_project_gated(batch, &x, layer, 0, 0, first, last - first);
+        ex_project_gated(batch, &x, layer, 0, first_token, first, last - first);
     ex_worker_barrier(worker);
-    x = ex_input_rows(&w->gated, n_ff, 0, batch->n_tokens);
-    ex_project(worker, &x, (ex_projection[]){{&layer->ffn_down, w->projected}}, 1);
+    x = input_from(&w->gated, n_ff, batch, first_token);
+    float *projected = w->projected + first_token * layer->ffn_down.n_out;
+    ex_project(worker, &x, (ex_projection[]){{&layer->ffn_down, projected}}, 1);
     return (addition){w->projected, layer->ffn_post_norm};
 }
 

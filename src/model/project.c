@@ -11,17 +11,24 @@ enum {
 
 bool ex_needs_quants(const ex_matrix *matrix) { return ex_format_find(matrix->type)->integer_dot; }
 
-void ex_input_quantize(const ex_kernels *kernels, const ex_input *input, size_t width, size_t row, size_t from,
-                       size_t n) {
-    size_t at = row * width + from;
-    kernels->quantize_row(input->values + at, n, input->quants + at, input->scales + at / EX_QUANT_BLOCK,
-                          input->sums + at / EX_SUM_BLOCK);
-}
-
 ex_activations ex_input_rows(const ex_input *input, size_t width, size_t first, size_t n_rows) {
     size_t at = first * width;
     return (ex_activations){n_rows, width, input->values + at, input->quants + at, input->scales + at / EX_QUANT_BLOCK,
-                            input->sums + at / EX_SUM_BLOCK};
+                            input->sums + at / EX_SUM_BLOCK, NULL};
+}
+
+ex_activations ex_input_batch(const ex_input *input, size_t width, size_t n_rows) {
+    ex_activations x = ex_input_rows(input, width, 0, n_rows);
+    if (n_rows > 1) x.arranged = input->arranged;
+    return x;
+}
+
+void ex_input_quantize(const ex_kernels *kernels, const ex_input *input, const ex_activations *x, size_t row,
+                       size_t from, size_t n) {
+    size_t at = row * x->n_in + from;
+    kernels->quantize_row(input->values + at, n, input->quants + at, input->scales + at / EX_QUANT_BLOCK,
+                          input->sums + at / EX_SUM_BLOCK);
+    if (x->arranged) kernels->arrange(x, row, from, n, input->arranged);
 }
 
 static void add_bias(const float *bias, size_t n_rows, size_t n_tokens, float *out, size_t out_stride) {
@@ -85,11 +92,13 @@ void ex_project_gated(const ex_batch *batch, const ex_activations *x, const ex_l
     float *gate = w->gated.values + first_token * n_ff, *up = w->up + first_token * n_ff;
     ex_project_rows(x, &layer->ffn_gate, expert, first, n_rows, gate);
     ex_project_rows(x, &layer->ffn_up, expert, first, n_rows, up);
+    ex_activations gated = ex_input_rows(&w->gated, n_ff, 0, first_token + x->n_tokens);
+    if (x->n_tokens == batch->n_tokens && !layer->router.data) gated = ex_input_batch(&w->gated, n_ff, x->n_tokens);
     for (size_t t = 0; t < x->n_tokens; t++) {
         size_t at = t * n_ff + first;
         prepare_gate(batch->model->architecture->gate, gate + at, up + at, n_rows);
         kernels->swiglu(gate + at, up + at, n_rows);
         if (ex_needs_quants(&layer->ffn_down))
-            ex_input_quantize(kernels, &w->gated, n_ff, first_token + t, first, n_rows);
+            ex_input_quantize(kernels, &w->gated, &gated, first_token + t, first, n_rows);
     }
 }

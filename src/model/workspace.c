@@ -10,7 +10,7 @@ enum { TILE_BYTES_MAX = 4 << 20 }; /* of one thread's scores */
 static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
 
 static ex_input carve_input(ex_region *region, size_t rows, size_t width) {
-    ex_input input;
+    ex_input input = {.arranged = NULL};
     input.values = ex_region_carve(region, rows, width, sizeof *input.values);
     input.quants = ex_region_carve(region, rows, width, sizeof *input.quants);
     input.scales = ex_region_carve(region, rows, width / EX_QUANT_BLOCK + 1, sizeof *input.scales);
@@ -18,18 +18,27 @@ static ex_input carve_input(ex_region *region, size_t rows, size_t width) {
     return input;
 }
 
-static void carve_batch(ex_workspace *w, const ex_shape *shape, size_t n_slots, ex_region *region) {
+/* Of a whole batch, which many matrices read. */
+static ex_input carve_batch_input(ex_region *region, const ex_kernels *kernels, size_t rows, size_t width) {
+    ex_input input = carve_input(region, rows, width);
+    if (kernels->arrange) input.arranged = ex_region_carve(region, kernels->arranged_bytes(rows, width), 1, 1);
+    return input;
+}
+
+static void carve_batch(ex_workspace *w, const ex_model *model, size_t n_slots, ex_region *region) {
+    const ex_shape *shape = &model->shape;
+    const ex_kernels *kernels = model->kernels;
     size_t n_embd = (size_t)shape->n_embd, n_ff = (size_t)shape->n_ff, n_pairs = (size_t)shape->n_rot / 2;
     size_t n_query = (size_t)shape->n_head * (size_t)shape->head_dim;
     size_t n_kv = (size_t)shape->n_head_kv * (size_t)shape->head_dim;
     w->x = ex_region_carve(region, w->n_batch, n_embd, sizeof *w->x);
     w->projected = ex_region_carve(region, w->n_batch, n_embd, sizeof *w->projected);
-    w->normed = carve_input(region, w->n_batch, n_embd);
+    w->normed = carve_batch_input(region, kernels, w->n_batch, n_embd);
     w->q = ex_region_carve(region, w->n_batch, n_query, sizeof *w->q);
     w->k = ex_region_carve(region, w->n_batch, n_kv, sizeof *w->k);
     w->v = ex_region_carve(region, w->n_batch, n_kv, sizeof *w->v);
-    w->attended = carve_input(region, w->n_batch, n_query);
-    w->gated = carve_input(region, n_slots, n_ff);
+    w->attended = carve_batch_input(region, kernels, w->n_batch, n_query);
+    w->gated = carve_batch_input(region, kernels, n_slots, n_ff);
     w->up = ex_region_carve(region, n_slots, n_ff, sizeof *w->up);
     for (int kind = 0; kind < EX_ROPE_COUNT; kind++) {
         w->cosines[kind] = ex_region_carve(region, w->n_batch, n_pairs, sizeof *w->cosines[kind]);
@@ -72,7 +81,7 @@ static void carve_threads(ex_workspace *w, const ex_shape *shape, size_t n_threa
 static void carve_all(ex_workspace *w, const ex_model *model, ex_region *region) {
     const ex_shape *shape = &model->shape;
     size_t n_used = (size_t)shape->n_expert_used, n_slots = w->n_batch * largest(n_used, 1);
-    carve_batch(w, shape, n_slots, region);
+    carve_batch(w, model, n_slots, region);
     if (n_used > 0) carve_routing(w, shape, n_slots, region);
     w->probabilities = ex_region_carve(region, (size_t)EX_TIMELINES * (size_t)shape->n_head, w->scores_stride,
                                        sizeof *w->probabilities);

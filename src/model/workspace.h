@@ -18,6 +18,7 @@ typedef struct ex_input { /* rows of activations and their quants: what kernels 
     int8_t *quants; /* [rows][width] */
     float *scales;  /* [rows][width / 32] */
     int16_t *sums;  /* [rows][width / 16] */
+    void *arranged; /* of all rows of a batch (ex_activations); NULL: the kernels have no such order */
 } ex_input;
 
 typedef struct ex_tile { /* one thread's scratch for attention: tile_rows queries of one key-value head */
