@@ -1,6 +1,7 @@
 /* replay.c - the decisions of a trace, made again by the sampler's own code. Logits that a line does not list are
  * replaced by two extremes that agree with what it says about them: none is above `others_at_most`, and together they
- * weigh what is missing from the sum of all. Where both give the same tokens, those are the tokens. */
+ * weigh what is missing from the sum of all (or, where min_p removes tokens, nothing). Where both extremes give the
+ * same tokens, those are the tokens. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>

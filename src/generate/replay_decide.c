@@ -14,7 +14,7 @@ typedef struct unlisted {
     float *logits; /* [n_vocab] */
     size_t n_vocab, count;
     float most;    /* none is above it */
-    double mass;   /* of all together, in units of the likeliest */
+    double least_mass, most_mass; /* of all together, in units of the likeliest */
 } unlisted;
 
 static unlisted measure_unlisted(const ex_replay_answer *answer, const ex_trace_row *row) {
@@ -24,7 +24,10 @@ static unlisted measure_unlisted(const ex_replay_answer *answer, const ex_trace_
     rest.most = nextafterf(row->others_at_most, -INFINITY);
     double listed = 0;
     for (size_t i = 0; i < row->n_listed; i++) listed += exp((double)row->logits[i] - row->choice.maximum);
-    rest.mass = fmax(0, exp(row->choice.log_sum) - listed);
+    const double mass = exp(row->choice.log_sum) - listed;
+    const double doubt = 1e-6 * fabs(mass) + 1e-7 * exp(row->choice.log_sum); /* of sums and of logits as floats */
+    rest.least_mass = mass - doubt;
+    rest.most_mass = mass + doubt;
     return rest;
 }
 
@@ -33,7 +36,7 @@ static bool is_unlisted(const unlisted *rest, size_t token) { return rest->logit
 /* The heaviest that there can be, as few as they can be. */
 static void concentrate(const unlisted *rest, double maximum) {
     const double heaviest = exp((double)rest->most - maximum);
-    double left = rest->mass;
+    double left = rest->most_mass;
     for (size_t token = 0; token < rest->n_vocab && left > 0; token++) {
         if (!is_unlisted(rest, token)) continue;
         rest->logits[token] = left >= heaviest ? rest->most : (float)(maximum + log(left));
@@ -43,8 +46,8 @@ static void concentrate(const unlisted *rest, double maximum) {
 
 /* All alike. */
 static void spread(const unlisted *rest, double maximum) {
-    if (rest->mass <= 0) return;
-    const float logit = fminf(rest->most, (float)(maximum + log(rest->mass / (double)rest->count)));
+    if (rest->least_mass <= 0) return;
+    const float logit = fminf(rest->most, (float)(maximum + log(rest->least_mass / (double)rest->count)));
     for (size_t token = 0; token < rest->n_vocab; token++)
         if (is_unlisted(rest, token)) rest->logits[token] = logit;
 }
@@ -120,7 +123,7 @@ static ex_code keep_first(ex_replay *replay, const ex_distribution *distribution
     return EX_OK;
 }
 
-/* Both extremes; the choice is that of the second. */
+/* Both extremes; the choice is that of the second. Where min_p removes what is unlikely, that may be all of it. */
 static ex_code make_steps(ex_replay *replay, const ex_replay_answer *answer, const ex_trace_row *row,
                           ex_replay_step *step, ex_error *error) {
     list_logits(answer, row);
@@ -135,7 +138,8 @@ static ex_code make_steps(ex_replay *replay, const ex_replay_answer *answer, con
     ex_code code = make_step(answer, row, &first, error);
     if (code == EX_OK) code = keep_first(replay, &first.distribution, error);
     list_logits(answer, row);
-    spread(&rest, row->choice.maximum);
+    if (first.decision.min_p <= 0 || !ex_sampler_has_stage(answer->sampler, "min_p"))
+        spread(&rest, row->choice.maximum);
     if (code == EX_OK) code = make_step(answer, row, &step->replayed, error);
     if (code != EX_OK) return code;
     const ex_choice *second = &step->replayed;
@@ -330,6 +334,7 @@ ex_code ex_replay_decide(ex_replay *replay, ex_replay_answer *answer, const ex_t
                          ex_error *error) {
     ex_code code = check_row(replay, answer, row);
     if (code != EX_OK) return code;
+    if (row->is_steered && !replay->has_policy) ex_sampler_steer(answer->sampler, row->steering);
     enter_branches(answer, row);
     step->recorded = row->choice;
     code = make_steps(replay, answer, row, step, error);

@@ -309,6 +309,14 @@ static void read_excluded(ex_trace_reader *reader, ex_trace_row *row) {
         row->excluded[row->n_excluded++] = (int32_t)whole(reader, item, "excluded", 0, INT32_MAX);
 }
 
+static void read_steering(ex_trace_reader *reader, ex_trace_row *row) {
+    if (!ex_json_member(row->json, "steering")) return;
+    const ex_json *list = short_list(reader, row->json, "steering", EX_STEERING_COUNT), *item = NULL;
+    for (size_t i = 0; list && (item = ex_json_next(list, item)); i++)
+        row->steering[i] = number(reader, item, "steering");
+    row->is_steered = true;
+}
+
 static void read_decision_row(ex_trace_reader *reader, ex_trace_row *row) {
     row->position = (size_t)ex_trace_integer(reader, row->json, "position", 0, UINT32_MAX);
     row->attempt = (uint32_t)integer_or(reader, row->json, "attempt", 0, UINT32_MAX, 0);
@@ -326,6 +334,7 @@ static void read_decision_row(ex_trace_reader *reader, ex_trace_row *row) {
     read_draw(reader, row);
     read_ahead(reader, row);
     read_excluded(reader, row);
+    read_steering(reader, row);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ typedef struct ex_trace_row { /* lists belong to the reader, until its next line
     const int32_t *n_positions; /* [choice.n_layer] */
     int32_t excluded[EX_EXCLUDED_MAX];
     size_t n_excluded;
+    bool is_steered;
+    double steering[EX_STEERING_COUNT];
 } ex_trace_row;
 
 typedef struct ex_trace_reader {

@@ -214,6 +214,16 @@ static void add_ahead(ex_line *line, const ex_decimal_powers *powers, const ex_c
     ex_line_close(line, ']');
 }
 
+/* It depends on all tokens of every step before, and a line has some. */
+static void add_steering(ex_line *line, const ex_decimal_powers *powers, const ex_sampler *sampler) {
+    const ex_carried carried = ex_sampler_carried(sampler);
+    const double state[EX_STEERING_COUNT] = {carried.mirostat_surprise, carried.adaptive_sum, carried.adaptive_weight};
+    if (state[0] == 0 && state[1] == 0 && state[2] == 0) return;
+    ex_line_open(line, "steering", '[');
+    for (size_t i = 0; i < EX_STEERING_COUNT; i++) ex_line_number(line, powers, NULL, state[i]);
+    ex_line_close(line, ']');
+}
+
 static void add_excluded(ex_line *line, const ex_sampler *sampler) {
     size_t count;
     const int32_t *excluded = ex_sampler_excluded(sampler, &count);
@@ -237,6 +247,7 @@ void ex_trace_decision_line(ex_tracer *tracer, ex_line *line, const ex_traced *t
         add_draw(line, powers, &traced->choice->draw);
         add_ahead(line, powers, traced->choice);
         add_excluded(line, traced->sampler);
+        add_steering(line, powers, traced->sampler);
     }
     end_line(line);
 }

@@ -324,6 +324,8 @@ static bool draws_token(ex_action action) {
 /* Enough for the filters of this step to be repeated. */
 static void find_more_likeliest(ex_sampler *sampler, const ex_filter_input *input, int32_t top_k) {
     size_t wanted = top_k > EX_TRACED_MAX ? EX_TRACED_MAX : top_k < EX_TRACED_MIN ? EX_TRACED_MIN : (size_t)top_k;
+    wanted += sampler->n_excluded + (ex_chain_is_plain(sampler->chain) ? 0 : EX_TRACED_MORE);
+    if (wanted > EX_TRACED_MAX) wanted = EX_TRACED_MAX;
     if (wanted > sampler->n_vocab) wanted = sampler->n_vocab;
     if (sampler->n_likeliest < wanted) sampler->n_likeliest = ex_find_likeliest(&sampler->memory, input, wanted);
 }
@@ -376,6 +378,23 @@ ex_code ex_sampler_step_given(ex_sampler *sampler, const ex_step_given *given, e
         ex_combine_layers(given->layers, given->n_positions, given->n_layer, sampler->policy.scope, &out->metrics);
     }
     return act(sampler, &input, key, out, error);
+}
+
+ex_carried ex_sampler_carried(const ex_sampler *sampler) { return ex_history_carried(&sampler->history); }
+
+void ex_sampler_steer(ex_sampler *sampler, const double state[EX_STEERING_COUNT]) {
+    ex_history *history = &sampler->history;
+    if (history->count == 0) return;
+    ex_carried *carried = &history->records[(history->count - 1) % history->capacity].carried;
+    carried->mirostat_surprise = state[0];
+    carried->adaptive_sum = state[1];
+    carried->adaptive_weight = state[2];
+}
+
+bool ex_sampler_has_stage(const ex_sampler *sampler, const char *name) {
+    for (size_t i = 0; i < ex_chain_count(sampler->chain); i++)
+        if (strcmp(ex_chain_name(sampler->chain, i), name) == 0) return true;
+    return false;
 }
 
 void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on) { sampler->keeps_likeliest = on; }

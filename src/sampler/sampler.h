@@ -4,6 +4,7 @@
 
 #include "base/vector_math.h"
 #include "entropix.h"
+#include "sampler/history.h"
 #include "sampler/metrics.h"
 
 /* ex_sampler_open, which chooses the best passes that the processor has, ends here. `math` must outlive the sampler. */
@@ -14,9 +15,19 @@ ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t 
 ex_code ex_sampler_measure(ex_sampler *sampler, const float *logits, const ex_attention *attention,
                            ex_metrics *metrics, int32_t *likeliest, ex_error *error);
 
+/* What the stages have carried here that steer by what was drawn, and setting it: mirostat_surprise, adaptive_sum,
+ * adaptive_weight. */
+enum { EX_STEERING_COUNT = 3 };
+ex_carried ex_sampler_carried(const ex_sampler *sampler);
+void ex_sampler_steer(ex_sampler *sampler, const double state[EX_STEERING_COUNT]);
+
+/* Whether its filters have this stage, by its name in `samplers`. */
+bool ex_sampler_has_stage(const ex_sampler *sampler, const char *name);
+
 /* What a trace has of the last step. With `on`, more of the likeliest tokens than the metrics need: EX_TRACED_MIN, and
- * as many as top_k lets through, EX_TRACED_MAX at most. In order, valid until the next step. */
-enum { EX_TRACED_MIN = 32, EX_TRACED_MAX = 256 };
+ * as many as top_k lets through, and EX_TRACED_MORE where stages make some less likely that then give way to others;
+ * EX_TRACED_MAX at most. In order, valid until the next step. */
+enum { EX_TRACED_MIN = 32, EX_TRACED_MORE = 64, EX_TRACED_MAX = 256 };
 void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on);
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count);
 const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count);
