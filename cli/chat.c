@@ -9,11 +9,12 @@
 #include "interrupt.h"
 #include "line_editor.h"
 #include "model.h"
+#include "policy.h"
 
 typedef struct chat_state {
     const cli_options *options;
     ex_engine *engine;
-    ex_policy policy;
+    cli_policy policy;
     uint64_t seed;
     uint32_t n_answers; /* each draws from a sequence of its own */
     char *template;     /* of --chat-template */
@@ -42,11 +43,12 @@ static void show_answer(void *context, const ex_event *event) {
 static int open_generator(chat_state *chat) {
     int64_t n_predict = option_integer(chat->options, OPTION_CHAT_PREDICT);
     ex_generator_options options = ex_generator_options_default();
-    options.policy = &chat->policy;
+    options.policy = &chat->policy.values;
     options.seed = chat->seed;
     options.sequence = chat->n_answers++;
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
     ending_options(&options, chat->options);
+    options.trace = chat->generation.trace;
     ex_error error;
     ex_generator_close(chat->generation.generator);
     ex_code code = ex_generator_open(&chat->generation.generator, chat->generation.session, &options, &error);
@@ -78,7 +80,7 @@ static int feed(chat_state *chat, const int32_t *tokens, size_t n_tokens) {
     ex_error error;
     size_t common = held_common(&chat->held, ex_session_position(chat->generation.session), tokens, n_tokens);
     if (ex_session_rewind(chat->generation.session, common, &error) != EX_OK) return report(&error);
-    int status = generation_prompt(&chat->generation, tokens + common, n_tokens - common);
+    int status = generation_prompt(&chat->generation, tokens, n_tokens, common);
     held_set(&chat->held, tokens, n_tokens);
     return status;
 }
@@ -185,7 +187,7 @@ static void greet(const chat_state *chat) {
     paint(&out, NULL, info.name.data, info.name.length);
     paint_format(&out, style_dim, ", context %zu, seed %llu, policy %s; /help lists commands\n",
                  ex_session_context(chat->generation.session), (unsigned long long)chat->seed,
-                 option_text(chat->options, OPTION_POLICY));
+                 chat->policy.name);
     const ex_rules *rules = ex_sampler_rules(ex_generator_sampler(chat->generation.generator));
     bool strategies = out.color && !chat->generation.heat.scale;
     heat_legend(&out, &chat->generation.heat);
@@ -207,12 +209,14 @@ static int open_all(chat_state *chat) {
         if (!chat->template) status = STATUS_INPUT;
     }
     if (status == STATUS_OK) status = model_open(&chat->engine, chat->options);
+    if (status == STATUS_OK) status = policy_of_model(&chat->policy, chat->options, chat->engine);
     if (status != STATUS_OK) return status;
     if (!template && ex_tokenizer_chat_template(ex_engine_tokenizer(chat->engine)).length == 0) {
         message("this model has no chat template; give one with --chat-template FILE, or use `entropix run`");
         return STATUS_INPUT;
     }
     status = session_open(&chat->generation.session, chat->engine, chat->options, 0);
+    if (status == STATUS_OK) status = generation_trace(&chat->generation, option_text(chat->options, OPTION_TRACE));
     if (status == STATUS_OK) status = begin_conversation(chat);
     if (status != STATUS_OK) return status;
     chat->editor = line_editor_open("> ");
@@ -234,8 +238,7 @@ int command_chat(const cli_options *options) {
     held_free(&chat.held);
     conversation_clear(&chat.conversation);
     free(chat.conversation.messages);
-    ex_generator_close(chat.generation.generator);
-    ex_session_close(chat.generation.session);
+    status = generation_close(&chat.generation, status);
     ex_engine_close(chat.engine);
     free(chat.template);
     return status;

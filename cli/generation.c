@@ -26,19 +26,40 @@ int32_t *tokens_of(const ex_tokenizer *tokenizer, const char *text, size_t lengt
     }
 }
 
-static int prompt_pieces(cli_generation *generation, const int32_t *tokens, size_t n_tokens, cli_progress *bar) {
+int generation_trace(cli_generation *generation, const char *path) {
     ex_error error;
+    if (!path) return STATUS_OK;
+    return ex_trace_open(&generation->trace, path, &error) == EX_OK ? STATUS_OK : report(&error);
+}
+
+int generation_close(cli_generation *generation, int status) {
+    ex_error error;
+    ex_generator_close(generation->generator);
+    ex_session_close(generation->session);
+    if (ex_trace_close(generation->trace, &error) == EX_OK || status != STATUS_OK) return status;
+    return report(&error);
+}
+
+/* The last piece goes to the generator, which is told what came before it: penalties and traces are about all. */
+static ex_code evaluate_piece(cli_generation *generation, const int32_t *tokens, size_t at, size_t n, bool last,
+                              ex_error *error) {
     ex_step step;
+    if (!last) return ex_session_evaluate(generation->session, tokens + at, n, NULL, &step, error);
+    ex_code code = at > 0 ? ex_generator_context(generation->generator, tokens, at, error) : EX_OK;
+    return code == EX_OK ? ex_generator_prompt(generation->generator, tokens + at, n, error) : code;
+}
+
+static int prompt_pieces(cli_generation *generation, const int32_t *tokens, size_t n_tokens, size_t n_held,
+                         cli_progress *bar) {
+    ex_error error;
     bar->next = seconds_now() + PATIENCE;
-    for (size_t at = 0; at < n_tokens;) {
+    for (size_t at = n_held; at < n_tokens;) {
         size_t n = n_tokens - at < PIECE ? n_tokens - at : PIECE;
         bool last = at + n == n_tokens;
-        ex_code code = last ? ex_generator_prompt(generation->generator, tokens + at, n, &error)
-                            : ex_session_evaluate(generation->session, tokens + at, n, NULL, &step, &error);
-        if (code != EX_OK) return report(&error);
+        if (evaluate_piece(generation, tokens, at, n, last, &error) != EX_OK) return report(&error);
         at += n;
         generation->tally.n_prefill += n;
-        if (!last) progress_show(bar, seconds_now(), at, n_tokens, "reading the prompt");
+        if (!last) progress_show(bar, seconds_now(), at - n_held, n_tokens - n_held, "reading the prompt");
         if (!last && interrupt_seen()) {
             generation->tally.interrupted = true;
             return STATUS_INTERRUPTED;
@@ -47,10 +68,10 @@ static int prompt_pieces(cli_generation *generation, const int32_t *tokens, size
     return STATUS_OK;
 }
 
-int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens) {
+int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens, size_t n_held) {
     cli_progress bar = progress_begin();
     double start = seconds_now();
-    int status = prompt_pieces(generation, tokens, n_tokens, &bar);
+    int status = prompt_pieces(generation, tokens, n_tokens, n_held, &bar);
     generation->tally.prefill_seconds += seconds_now() - start;
     progress_end(&bar);
     return status;

@@ -22,16 +22,22 @@ typedef struct cli_tally {
 typedef struct cli_generation {
     ex_session *session;
     ex_generator *generator;
+    ex_trace *trace; /* of --trace, or NULL */
     cli_tally tally;
     cli_heat heat;
     output_state output;
 } cli_generation;
 
+/* Opens the trace of --trace, if there is one; closes everything. Both return STATUS_OK or the exit status. */
+int generation_trace(cli_generation *generation, const char *path);
+int generation_close(cli_generation *generation, int status);
+
 /* Shows one event; what it writes is flushed after it. */
 typedef void (*event_function)(void *context, const ex_event *event);
 
-/* Evaluates the prompt piece by piece, so that Ctrl-C and a progress bar come in between. */
-int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens);
+/* Evaluates the prompt piece by piece, so that Ctrl-C and a progress bar come in between. The session holds the first
+ * `n_held` of its tokens already. */
+int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t n_tokens, size_t n_held);
 /* Generates until the end, Ctrl-C or a failed write. Each function returns STATUS_OK or the exit status. */
 int generation_run(cli_generation *generation, event_function show, void *context);
 

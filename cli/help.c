@@ -37,6 +37,12 @@ static void wrap(FILE *out, const char *text, int at, int indent) {
     fputc('\n', out);
 }
 
+void option_help(const cli_option *option, char *text, size_t size) {
+    size_t length = (size_t)snprintf(text, size, "%s", option->help);
+    for (size_t i = 0; option->names && option->names(i) && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i == 0 ? ": " : ", ", option->names(i));
+}
+
 const char *option_default(const cli_option *option) { return option->value ? option->value : option->otherwise; }
 
 static int option_head(char *buffer, size_t size, const cli_option *option) {
@@ -47,7 +53,7 @@ static int option_head(char *buffer, size_t size, const cli_option *option) {
 }
 
 static void help_option(FILE *out, const cli_option *option) {
-    char head[80], text[400];
+    char head[80], help[OPTION_HELP_SIZE], text[OPTION_HELP_SIZE + 120];
     int width = option_head(head, sizeof head, option);
     const char *otherwise = option_default(option);
     fputs(head, out);
@@ -55,7 +61,8 @@ static void help_option(FILE *out, const cli_option *option) {
         fprintf(out, "\n%*s", OPTION_COLUMN, "");
     else
         fprintf(out, "%*s", OPTION_COLUMN - width, "");
-    snprintf(text, sizeof text, *otherwise ? "%s (default: %s)" : "%s", option->help, otherwise);
+    option_help(option, help, sizeof help);
+    snprintf(text, sizeof text, *otherwise ? "%s (default: %s)" : "%s", help, otherwise);
     wrap(out, text, OPTION_COLUMN, OPTION_COLUMN);
 }
 

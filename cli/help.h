@@ -14,6 +14,9 @@ void help_command(FILE *out, const cli_command *command); /* entropix COMMAND --
 void manual_page(FILE *out, const cli_command *command);
 void completion_bash(FILE *out);
 
+/* What an option does, with the names that its value may have. */
+enum { OPTION_HELP_SIZE = 400 };
+void option_help(const cli_option *option, char *text, size_t size);
 /* What help says of a default, "" when there is nothing to say. */
 const char *option_default(const cli_option *option);
 

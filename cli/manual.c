@@ -33,6 +33,8 @@ static void roff_lines(FILE *out, const char *text, const char *between) {
 
 static void roff_option(FILE *out, const cli_option *option) {
     const char *otherwise = option_default(option);
+    char help[OPTION_HELP_SIZE];
+    option_help(option, help, sizeof help);
     fputs(".TP\n\\fB", out);
     if (option->letter) fprintf(out, "\\-%c\\fR, \\fB", option->letter);
     fputs("\\-\\-", out);
@@ -40,7 +42,7 @@ static void roff_option(FILE *out, const cli_option *option) {
     fputs("\\fR", out);
     if (option->argument) fprintf(out, " \\fI%s\\fR", option->argument);
     fputc('\n', out);
-    roff_string(out, option->help);
+    roff_string(out, help);
     if (*otherwise) {
         fputs(" (default: ", out);
         roff_string(out, otherwise);
@@ -137,17 +139,25 @@ static void completion_pattern(FILE *out, const cli_option *option) {
     }
 }
 
+static void completion_names(FILE *out, const cli_option *option) {
+    fputs("$(compgen -W '", out);
+    for (size_t i = 0; option->names(i); i++) fprintf(out, "%s%s", i ? " " : "", option->names(i));
+    fputs("' -- \"$word\") ", out);
+}
+
 static void completion_values(FILE *out) {
     for (int i = 0; i < OPTION_COUNT; i++) {
         const cli_option *row = &option_table[i];
         if (row->kind == KIND_FLAG) continue;
         fputs("    ", out);
         completion_pattern(out, row);
-        if (row->kind == KIND_FILE)
-            fputs(") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", out);
-        else if (row->kind != KIND_CHOICE)
+        if (row->kind == KIND_FILE) {
+            fputs(") COMPREPLY=(", out);
+            if (row->names) completion_names(out, row);
+            fputs("$(compgen -f -- \"$word\")); return ;;\n", out);
+        } else if (row->kind != KIND_CHOICE) {
             fputs(") return ;;\n", out);
-        else {
+        } else {
             fputs(") COMPREPLY=($(compgen -W '", out);
             for (const char *at = row->argument; *at; at++) fputc(*at == '|' ? ' ' : *at, out);
             fputs("' -- \"$word\")); return ;;\n", out);

@@ -67,37 +67,6 @@ int model_open(ex_engine **out, const cli_options *options) {
     return code == EX_OK ? STATUS_OK : report(&error);
 }
 
-static int refuse_policy(const char *name) {
-    fprintf(stderr, "entropix: --policy %s: there is no such file, and the presets are", name);
-    for (size_t i = 0; ex_policy_preset_name(i); i++) fprintf(stderr, "%s %s", i ? "," : "", ex_policy_preset_name(i));
-    fputc('\n', stderr);
-    return STATUS_INPUT;
-}
-
-/* A preset, or else a file. */
-static int policy_base(ex_policy *out, const char *name) {
-    ex_error error;
-    if (ex_policy_preset(out, name, &error) == EX_OK) return STATUS_OK;
-    if (access(name, F_OK) != 0) return refuse_policy(name);
-    return ex_policy_read(out, name, &error) == EX_OK ? STATUS_OK : report(&error);
-}
-
-int policy_open(ex_policy *out, const cli_options *options) {
-    static const struct {
-        option_id id;
-        const char *key;
-    } overrides[] = {
-        {OPTION_TEMPERATURE, "temperature"}, {OPTION_TOP_K, "top_k"}, {OPTION_TOP_P, "top_p"}, {OPTION_MIN_P, "min_p"}};
-    ex_error error;
-    int status = policy_base(out, option_text(options, OPTION_POLICY));
-    if (status != STATUS_OK) return status;
-    for (size_t i = 0; i < sizeof overrides / sizeof *overrides; i++) {
-        const char *value = option_text(options, overrides[i].id);
-        if (value && ex_policy_set(out, overrides[i].key, value, &error) != EX_OK) return report(&error);
-    }
-    return ex_policy_check(out, &error) == EX_OK ? STATUS_OK : report(&error);
-}
-
 void ending_options(ex_generator_options *out, const cli_options *options) {
     const option_value *stop = &options->values[OPTION_STOP];
     out->stop = stop->texts;

@@ -1,4 +1,4 @@
-/* model.h - from options to an open model, a session and a policy. Each function shows its own message on failure. */
+/* model.h - from options to an open model and a session. Each function shows its own message on failure. */
 #ifndef CLI_MODEL_H
 #define CLI_MODEL_H
 
@@ -10,8 +10,6 @@
 char *model_path(const cli_options *options);
 /* Returns STATUS_OK or the exit status. */
 int model_open(ex_engine **out, const cli_options *options);
-/* The policy of --policy with --temp, --top-k, --top-p and --min-p in place. */
-int policy_open(ex_policy *out, const cli_options *options);
 /* --stop and --ignore-eos. */
 void ending_options(ex_generator_options *out, const cli_options *options);
 /* The seed of --seed, or a random one that is short enough to type. */

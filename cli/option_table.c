@@ -1,33 +1,41 @@
 /* option_table.c - every option of every subcommand, in the order of help. */
 #include "options.h"
 
-#include <stddef.h>
+#include "entropix.h"
 
 #define GENERATES (COMMAND_RUN | COMMAND_CHAT)
 #define EVALUATES (GENERATES | COMMAND_LOGITS | COMMAND_BENCH | COMMAND_PERPLEXITY)
+#define COMPUTES (EVALUATES | COMMAND_CALIBRATE)
 
 static const char group_model[] = "Model";
 static const char group_prompt[] = "Prompt";
 static const char group_answer[] = "Answer";
 static const char group_sampling[] = "Sampling";
+static const char group_ahead[] = "Looking ahead and taking back (defaults: the policy's)";
+static const char group_stages[] = "Filters and penalties (defaults: the policy's)";
 static const char group_evaluation[] = "Evaluation";
 static const char group_measurement[] = "Measurement";
 static const char group_output[] = "Output";
 static const char group_help[] = "Help";
 
-enum { TOKENS_MAX = 1 << 30 };
+enum { TOKENS_MAX = 1 << 30, CHAINS_MAX = EX_ANSWERS_MAX };
 #define SEED_MAX 9007199254740991.0 /* the largest integer that every JSON reader keeps exact */
+
+/* Ranges and defaults are the policy's own. */
+#define POLICY_KEY(flag, value_name, key, group_name)                                                           \
+    .name = flag, .kind = KIND_TEXT, .argument = value_name, .otherwise = "", .commands = GENERATES,             \
+    .policy_key = key, .group = group_name
 
 const cli_option option_table[OPTION_COUNT] = {
     [OPTION_MODEL] = {.name = "model", .letter = 'm', .kind = KIND_FILE, .argument = "FILE",
                       .otherwise = "the model that ships with entropix",
-                      .commands = EVALUATES | COMMAND_TOKENIZE | COMMAND_INFO, .group = group_model,
+                      .commands = COMPUTES | COMMAND_TOKENIZE | COMMAND_INFO, .group = group_model,
                       .help = "the GGUF file to use"},
     [OPTION_THREADS] = {.name = "threads", .letter = 't', .kind = KIND_INTEGER, .argument = "N", .minimum = 1,
                         .maximum = 1024, .otherwise = "the physical cores that this process may use",
-                        .commands = EVALUATES | COMMAND_QUANTIZE, .group = group_model, .help = "threads that compute"},
+                        .commands = COMPUTES | COMMAND_QUANTIZE, .group = group_model, .help = "threads that compute"},
     [OPTION_CPU] = {.name = "cpu", .kind = KIND_TEXT, .argument = "NAME",
-                    .otherwise = "the best that the processor has", .commands = EVALUATES, .group = group_model,
+                    .otherwise = "the best that the processor has", .commands = COMPUTES, .group = group_model,
                     .help = "use the kernels of this name: portable, avx2 or avx512"},
     [OPTION_CONTEXT] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N", .minimum = 2,
                         .maximum = TOKENS_MAX,
@@ -36,6 +44,11 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_WINDOW] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N", .minimum = 4,
                        .maximum = TOKENS_MAX, .otherwise = "1024, or what the model was trained for if that is less",
                        .commands = COMMAND_PERPLEXITY, .group = group_model, .help = "tokens of a window"},
+    [OPTION_CALIBRATION_WINDOW] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N",
+                                   .minimum = 4, .maximum = TOKENS_MAX,
+                                   .otherwise = "512, or what the model was trained for if that is less",
+                                   .commands = COMMAND_CALIBRATE, .group = group_model,
+                                   .help = "tokens of a window of the text"},
     [OPTION_CACHE_TYPE] = {.name = "cache-type", .kind = KIND_CHOICE, .argument = "f16|f32|q8_0",
                            .otherwise = "f16; f32 for logits, which measures", .commands = EVALUATES,
                            .group = group_model,
@@ -53,6 +66,13 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_TEXT_FILE] = {.name = "file", .letter = 'f', .kind = KIND_FILE, .argument = "FILE",
                           .otherwise = "must be given", .commands = COMMAND_PERPLEXITY, .group = group_prompt,
                           .help = "the text to predict; - is standard input"},
+    [OPTION_CALIBRATION_TEXT] = {.name = "file", .letter = 'f', .kind = KIND_FILE, .argument = "FILE",
+                                 .otherwise = "must be given", .commands = COMMAND_CALIBRATE, .group = group_prompt,
+                                 .help = "the text to measure on; - is standard input"},
+    [OPTION_HELD_OUT] = {.name = "held-out", .kind = KIND_FILE, .argument = "FILE",
+                         .otherwise = "the second half of the text, which is then not calibrated on",
+                         .commands = COMMAND_CALIBRATE, .group = group_prompt,
+                         .help = "the text to check with"},
     [OPTION_TEMPLATE] = {.name = "template", .letter = 'T', .kind = KIND_FILE, .argument = "FILE",
                          .otherwise = "must be given", .commands = COMMAND_RENDER, .group = group_prompt,
                          .help = "the chat template (Jinja)"},
@@ -91,24 +111,116 @@ const cli_option option_table[OPTION_COUNT] = {
                              "and the one that is complete first counts"},
     [OPTION_IGNORE_END] = {.name = "ignore-eos", .kind = KIND_FLAG, .otherwise = "", .commands = GENERATES,
                            .group = group_answer, .help = "go on past tokens that end the text"},
-    [OPTION_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE", .value = "entropixplained",
-                       .commands = GENERATES, .group = group_sampling,
-                       .help = "how to decide: a preset (entropixplained, entropix-2024-10, plain) or a policy file"},
+    [OPTION_CHAINS] = {.name = "chains", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = CHAINS_MAX,
+                       .value = "1", .commands = COMMAND_RUN, .group = group_answer,
+                       .help = "answers to generate together, over one prompt; the best is shown, and the summary "
+                               "compares all"},
+    [OPTION_CHOOSE] = {.name = "choose", .kind = KIND_CHOICE, .argument = "consistent|mean-entropy|tail-entropy",
+                       .value = "consistent", .commands = COMMAND_RUN, .group = group_answer,
+                       .help = "the best of --chains: the one that has most in common with the others, or the one that "
+                               "the model was surest of, as a whole or over its last 32 tokens"},
+    [OPTION_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE",
+                       .otherwise = "the model file's own, or else the first preset", .commands = GENERATES,
+                       .names = ex_policy_preset_name, .group = group_sampling,
+                       .help = "how to decide: a policy file, or a preset"},
+    [OPTION_SET] = {.name = "set", .kind = KIND_TEXT, .argument = "KEY=VALUE", .otherwise = "", .commands = GENERATES,
+                    .group = group_sampling,
+                    .help = "change any key of the policy (docs/SAMPLER.md lists them); may be given several times. Of "
+                            "this and the options below that set one key, the last counts"},
+    [OPTION_REPLAY_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE",
+                              .otherwise = "the one that the trace was made with", .commands = COMMAND_REPLAY,
+                              .group = group_sampling, .help = "decide by this policy, and show where it differs"},
+    [OPTION_BASE_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE", .value = "entropix",
+                            .commands = COMMAND_CALIBRATE, .names = ex_policy_preset_name, .group = group_sampling,
+                            .help = "where everything but thresholds and score weights comes from"},
+    [OPTION_SHARES] = {.name = "shares", .kind = KIND_TEXT, .argument = "NAME=SHARE,...",
+                       .otherwise = "clarify=0.01,explore=0.05,high_uncertainty=0.04, and greedy what the text has of "
+                                    "tokens where the likeliest has over half of the probability",
+                       .commands = COMMAND_CALIBRATE, .group = group_sampling,
+                       .help = "how many of all tokens each strategy is to take; the rest is adaptive"},
+    [OPTION_POSITIONS] = {.name = "positions", .kind = KIND_INTEGER, .argument = "N", .minimum = 0,
+                          .maximum = TOKENS_MAX, .value = "20000", .commands = COMMAND_CALIBRATE,
+                          .group = group_measurement,
+                          .help = "positions to measure in each of the two texts, at most; 0: all"},
     [OPTION_SEED] = {.name = "seed", .letter = 's', .kind = KIND_INTEGER, .argument = "N", .minimum = 0,
                      .maximum = SEED_MAX, .otherwise = "a random one, shown in the summary", .commands = GENERATES,
                      .group = group_sampling, .help = "the same seed gives the same tokens"},
-    [OPTION_TEMPERATURE] = {.name = "temp", .kind = KIND_NUMBER, .argument = "T", .minimum = 0, .maximum = 100,
-                            .otherwise = "the policy's", .commands = GENERATES, .group = group_sampling,
+    [OPTION_TEMPERATURE] = {POLICY_KEY("temp", "T", "temperature", group_sampling),
                             .help = "base temperature, before the strategy adjusts it; 0 takes the likeliest token"},
-    [OPTION_TOP_K] = {.name = "top-k", .kind = KIND_INTEGER, .argument = "K", .minimum = 0, .maximum = TOKENS_MAX,
-                      .otherwise = "the policy's", .commands = GENERATES, .group = group_sampling,
+    [OPTION_TOP_K] = {POLICY_KEY("top-k", "K", "top_k", group_sampling),
                       .help = "base number of tokens to keep; 0 keeps all"},
-    [OPTION_TOP_P] = {.name = "top-p", .kind = KIND_NUMBER, .argument = "P", .minimum = 0, .maximum = 1,
-                      .otherwise = "the policy's", .commands = GENERATES, .group = group_sampling,
-                      .help = "base probability mass to keep"},
-    [OPTION_MIN_P] = {.name = "min-p", .kind = KIND_NUMBER, .argument = "P", .minimum = 0, .maximum = 1,
-                      .otherwise = "the policy's", .commands = GENERATES, .group = group_sampling,
+    [OPTION_TOP_P] = {POLICY_KEY("top-p", "P", "top_p", group_sampling), .help = "base probability mass to keep"},
+    [OPTION_MIN_P] = {POLICY_KEY("min-p", "P", "min_p", group_sampling),
                       .help = "base minimum probability, as a share of the likeliest token's"},
+    [OPTION_LOOKAHEAD] = {POLICY_KEY("lookahead", "N", "lookahead", group_ahead),
+                          .help = "positions that each candidate is fed before the best is chosen; 0: none"},
+    [OPTION_CANDIDATES] = {POLICY_KEY("candidates", "N", "candidates", group_ahead),
+                           .help = "tokens that the adaptive strategy draws, of which the best is taken"},
+    [OPTION_BRANCHES] = {POLICY_KEY("branches", "N", "branches", group_ahead),
+                         .help = "continuations that the action `branch` tries"},
+    [OPTION_BRANCH_TOKENS] = {POLICY_KEY("branch-tokens", "N", "branch_tokens", group_ahead),
+                              .help = "their length at most"},
+    [OPTION_REWIND] = {POLICY_KEY("rewind", "N", "rewind", group_ahead),
+                       .help = "tokens that may be taken back at once"},
+    [OPTION_BAN] = {POLICY_KEY("ban", "TEXT", "banned_strings", group_ahead), .repeats = true, .join = JOIN_LIST,
+                    .help = "a text that the answer must not have: what completes it is taken back; may be given "
+                            "several times"},
+    [OPTION_SAMPLERS] = {POLICY_KEY("samplers", "LIST", "samplers", group_stages),
+                         .help = "the stages that filter, in order, with semicolons between them: penalties dry "
+                                 "top_n_sigma top_k typ_p top_p min_p xtc temperature top_h eta epsilon mirostat "
+                                 "adaptive_p logit_bias"},
+    [OPTION_TYPICAL] = {POLICY_KEY("typical", "P", "typical_p", group_stages),
+                        .help = "locally typical sampling: mass to keep; 1: off"},
+    [OPTION_TOP_N_SIGMA] = {POLICY_KEY("top-nsigma", "N", "top_n_sigma", group_stages),
+                            .help = "keep logits within N standard deviations of the largest; not above 0: off"},
+    [OPTION_TOP_H] = {POLICY_KEY("top-h", "A", "top_h", group_stages),
+                      .help = "keep the likeliest while they have at most this share of the entropy; 1: off"},
+    [OPTION_ETA_CUTOFF] = {POLICY_KEY("eta-cutoff", "E", "eta_cutoff", group_stages),
+                           .help = "drop what is less likely than this allows at the entropy there is; 0: off"},
+    [OPTION_EPSILON_CUTOFF] = {POLICY_KEY("epsilon-cutoff", "E", "epsilon_cutoff", group_stages),
+                               .help = "drop what is less likely than this; 0: off"},
+    [OPTION_XTC_PROBABILITY] = {POLICY_KEY("xtc-probability", "P", "xtc_probability", group_stages),
+                                .help = "how often the likeliest tokens are left out (XTC); 0: off"},
+    [OPTION_XTC_THRESHOLD] = {POLICY_KEY("xtc-threshold", "P", "xtc_threshold", group_stages),
+                              .help = "tokens above it are left out, but for the least likely of them"},
+    [OPTION_REPEAT_PENALTY] = {POLICY_KEY("repeat-penalty", "N", "repeat_penalty", group_stages),
+                               .help = "factor against tokens that the context has; 1: none"},
+    [OPTION_REPEAT_LAST_N] = {POLICY_KEY("repeat-last-n", "N", "repeat_last_n", group_stages),
+                              .help = "tokens that the penalties look back; -1: all"},
+    [OPTION_FREQUENCY_PENALTY] = {POLICY_KEY("frequency-penalty", "N", "frequency_penalty", group_stages),
+                                  .help = "taken from the logit of a token for each time that it is there"},
+    [OPTION_PRESENCE_PENALTY] = {POLICY_KEY("presence-penalty", "N", "presence_penalty", group_stages),
+                                 .help = "taken from it once if it is there at all"},
+    [OPTION_DRY_MULTIPLIER] = {POLICY_KEY("dry-multiplier", "N", "dry_multiplier", group_stages),
+                               .help = "strength of the penalty for repeating sequences (DRY); 0: off"},
+    [OPTION_DRY_BASE] = {POLICY_KEY("dry-base", "N", "dry_base", group_stages),
+                         .help = "its growth with each token more"},
+    [OPTION_DRY_ALLOWED_LENGTH] = {POLICY_KEY("dry-allowed-length", "N", "dry_allowed_length", group_stages),
+                                   .help = "repetitions shorter than this are free"},
+    [OPTION_DRY_PENALTY_LAST_N] = {POLICY_KEY("dry-penalty-last-n", "N", "dry_penalty_last_n", group_stages),
+                                   .help = "tokens that it looks back; -1: all"},
+    [OPTION_DRY_SEQUENCE_BREAKER] = {POLICY_KEY("dry-sequence-breaker", "TEXT", "dry_sequence_breakers", group_stages),
+                                     .repeats = true, .join = JOIN_LIST_OR_NONE,
+                                     .help = "a text that no repetition reaches across, in place of those of the "
+                                             "policy; none: no such text; may be given several times"},
+    [OPTION_DYNATEMP_RANGE] = {POLICY_KEY("dynatemp-range", "N", "dynatemp_range", group_stages),
+                               .help = "the temperature moves by so much up and down, with the entropy; 0: fixed"},
+    [OPTION_DYNATEMP_EXPONENT] = {POLICY_KEY("dynatemp-exp", "N", "dynatemp_exponent", group_stages),
+                                  .help = "exponent of the entropy in it"},
+    [OPTION_MIROSTAT] = {POLICY_KEY("mirostat", "N", "mirostat", group_stages),
+                         .help = "hold the surprise of tokens near a target: version 1 or 2; 0: off"},
+    [OPTION_MIROSTAT_RATE] = {POLICY_KEY("mirostat-lr", "N", "mirostat_eta", group_stages),
+                              .help = "its learning rate"},
+    [OPTION_MIROSTAT_ENTROPY] = {POLICY_KEY("mirostat-ent", "N", "mirostat_tau", group_stages),
+                                 .help = "its target, bits"},
+    [OPTION_ADAPTIVE_TARGET] = {POLICY_KEY("adaptive-target", "P", "adaptive_target", group_stages),
+                                .help = "prefer tokens near this probability (adaptive-p); below 0: off"},
+    [OPTION_ADAPTIVE_DECAY] = {POLICY_KEY("adaptive-decay", "N", "adaptive_decay", group_stages),
+                               .help = "weight of older tokens in it"},
+    [OPTION_LOGIT_BIAS] = {POLICY_KEY("logit-bias", "ID+BIAS", "logit_bias", group_stages),
+                           .repeats = true, .join = JOIN_COMMAS,
+                           .help = "change the logit of a token: 15043+1, 29871-0.5, 13=false; may be given several "
+                                   "times"},
     [OPTION_TOKENS] = {.name = "tokens", .kind = KIND_TEXT, .argument = "LIST", .otherwise = "must be given",
                        .commands = COMMAND_LOGITS, .group = group_evaluation,
                        .help = "token ids with commas between them"},
@@ -134,9 +246,20 @@ const cli_option option_table[OPTION_COUNT] = {
                         .group = group_measurement,
                         .help = "no model: every function of every kernel table that the processor supports, its error "
                                 "against the portable one and its speed"},
+    [OPTION_OPTION_COSTS] = {.name = "options", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_BENCH,
+                             .group = group_measurement,
+                             .help = "what each option of a policy costs: answers of -n tokens with plain sampling and "
+                                     "with the option, in turns, and the ratio of their times"},
     [OPTION_WEIGHT_TYPE] = {.name = "type", .kind = KIND_CHOICE, .argument = "f16|bf16|f32",
                             .otherwise = "what they are; single precision becomes f16", .commands = COMMAND_CONVERT,
                             .group = group_output, .help = "what the matrices become; norms and biases become f32"},
+    [OPTION_POLICY_OUTPUT] = {.name = "output", .letter = 'o', .kind = KIND_FILE, .argument = "POLICY", .otherwise = "",
+                              .commands = COMMAND_CALIBRATE, .group = group_output,
+                              .help = "write the policy to this file, with what it is based on as comments"},
+    [OPTION_EMBED] = {.name = "embed", .kind = KIND_FILE, .argument = "FILE", .otherwise = "",
+                      .commands = COMMAND_CALIBRATE, .group = group_output,
+                      .help = "write a copy of the model that carries the policy; run and chat use it unless --policy "
+                              "names another"},
     [OPTION_PICTURE] = {.name = "output", .letter = 'o', .kind = KIND_FILE, .argument = "FILE",
                         .otherwise = "must be given", .commands = COMMAND_PLOT, .group = group_output,
                         .help = "where the pictures go; the ending says what they become: .svg, .html or .png"},
@@ -148,19 +271,25 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_THEME] = {.name = "theme", .kind = KIND_CHOICE, .argument = "auto|light|dark", .value = "auto",
                       .commands = COMMAND_PLOT, .group = group_output,
                       .help = "background; auto: what the reader's system prefers, and light in a PNG"},
+    [OPTION_TRACE] = {.name = "trace", .kind = KIND_FILE, .argument = "FILE", .otherwise = "", .commands = GENERATES,
+                      .group = group_output,
+                      .help = "write every decision to FILE, one line of JSON each, for replay and plot"},
+    [OPTION_DIFF] = {.name = "diff", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_REPLAY,
+                     .group = group_output, .help = "compare two traces: where tokens, decisions and metrics differ"},
     [OPTION_EXPLAIN] = {.name = "explain", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_RUN,
                         .group = group_output,
                         .help = "for each token: the metrics, the rule that held and by what margin, parameters before "
                                 "and after it, the kept candidates, the draw. One line a token, or a block of lines on "
                                 "a terminal"},
     [OPTION_JSON] = {.name = "json", .kind = KIND_FLAG, .otherwise = "",
-                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_QUANTIZE,
+                     .commands = COMMAND_RUN | COMMAND_INFO | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_QUANTIZE |
+                                 COMMAND_REPLAY | COMMAND_CALIBRATE,
                      .group = group_output,
                      .help = "machine-readable output; for run one object a token and one with the summary"},
     [OPTION_VERBOSE] = {.name = "verbose", .letter = 'v', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_INFO,
                         .group = group_output, .help = "also every key of the file and every tensor"},
     [OPTION_COLOR] = {.name = "color", .kind = KIND_CHOICE, .argument = "auto|always|never", .value = "auto",
-                      .commands = GENERATES, .group = group_output,
+                      .commands = GENERATES | COMMAND_REPLAY | COMMAND_CALIBRATE, .group = group_output,
                       .help = "colour each token by the strategy that chose it; auto: on a terminal, unless NO_COLOR "
                               "is set"},
     [OPTION_HEAT] = {.name = "heat", .kind = KIND_CHOICE, .argument = "entropy|varentropy|attention",

@@ -157,6 +157,17 @@ static bool set_value(option_value *value, const cli_option *row, const char *te
     return true;
 }
 
+/* What concerns the policy is kept in order, so that of two that set one key the later wins. */
+static bool record_setting(cli_options *out, const cli_option *row, const char *text) {
+    if (!row->policy_key && row != &option_table[OPTION_SET]) return true;
+    if (out->n_settings == SETTINGS_MAX) {
+        message("more than %d options that set a key of the policy; put them into a policy file", SETTINGS_MAX);
+        return false;
+    }
+    out->settings[out->n_settings++] = (policy_setting){row, text};
+    return true;
+}
+
 static bool set_defaults(cli_options *out, command_id command) {
     for (int i = 0; i < OPTION_COUNT; i++) {
         const cli_option *row = &option_table[i];
@@ -191,7 +202,8 @@ static bool parse_option(cli_options *out, const cli_command *command, int n_arg
         message("--%s needs a value: %s", row->name, row->argument);
         return false;
     }
-    return set_value(value, row, attached ? attached : arguments[++*at]);
+    const char *text = attached ? attached : arguments[++*at];
+    return set_value(value, row, text) && record_setting(out, row, text);
 }
 
 static bool wants_help(const cli_options *out) {

@@ -12,11 +12,14 @@ typedef enum option_id {
     OPTION_CPU,
     OPTION_CONTEXT,
     OPTION_WINDOW,
+    OPTION_CALIBRATION_WINDOW,
     OPTION_CACHE_TYPE,
     OPTION_NO_STATISTICS,
     OPTION_PROMPT,
     OPTION_FILE,
     OPTION_TEXT_FILE,
+    OPTION_CALIBRATION_TEXT,
+    OPTION_HELD_OUT,
     OPTION_TEMPLATE,
     OPTION_NOW,
     OPTION_SYSTEM,
@@ -30,12 +33,50 @@ typedef enum option_id {
     OPTION_CHAT_PREDICT,
     OPTION_STOP,
     OPTION_IGNORE_END,
+    OPTION_CHAINS,
+    OPTION_CHOOSE,
     OPTION_POLICY,
+    OPTION_BASE_POLICY,
+    OPTION_SHARES,
+    OPTION_POSITIONS,
+    OPTION_SET,
+    OPTION_REPLAY_POLICY,
     OPTION_SEED,
     OPTION_TEMPERATURE,
     OPTION_TOP_K,
     OPTION_TOP_P,
     OPTION_MIN_P,
+    OPTION_LOOKAHEAD,
+    OPTION_CANDIDATES,
+    OPTION_BRANCHES,
+    OPTION_BRANCH_TOKENS,
+    OPTION_REWIND,
+    OPTION_BAN,
+    OPTION_SAMPLERS,
+    OPTION_TYPICAL,
+    OPTION_TOP_N_SIGMA,
+    OPTION_TOP_H,
+    OPTION_ETA_CUTOFF,
+    OPTION_EPSILON_CUTOFF,
+    OPTION_XTC_PROBABILITY,
+    OPTION_XTC_THRESHOLD,
+    OPTION_REPEAT_PENALTY,
+    OPTION_REPEAT_LAST_N,
+    OPTION_FREQUENCY_PENALTY,
+    OPTION_PRESENCE_PENALTY,
+    OPTION_DRY_MULTIPLIER,
+    OPTION_DRY_BASE,
+    OPTION_DRY_ALLOWED_LENGTH,
+    OPTION_DRY_PENALTY_LAST_N,
+    OPTION_DRY_SEQUENCE_BREAKER,
+    OPTION_DYNATEMP_RANGE,
+    OPTION_DYNATEMP_EXPONENT,
+    OPTION_MIROSTAT,
+    OPTION_MIROSTAT_RATE,
+    OPTION_MIROSTAT_ENTROPY,
+    OPTION_ADAPTIVE_TARGET,
+    OPTION_ADAPTIVE_DECAY,
+    OPTION_LOGIT_BIAS,
     OPTION_TOKENS,
     OPTION_ALL,
     OPTION_SCORES,
@@ -44,11 +85,16 @@ typedef enum option_id {
     OPTION_BENCH_DEPTH,
     OPTION_REPEAT,
     OPTION_KERNELS,
+    OPTION_OPTION_COSTS,
     OPTION_WEIGHT_TYPE,
+    OPTION_POLICY_OUTPUT,
+    OPTION_EMBED,
     OPTION_PICTURE,
     OPTION_PART,
     OPTION_WIDTH,
     OPTION_THEME,
+    OPTION_TRACE,
+    OPTION_DIFF,
     OPTION_EXPLAIN,
     OPTION_JSON,
     OPTION_VERBOSE,
@@ -61,6 +107,13 @@ typedef enum option_id {
 
 typedef enum option_kind { KIND_FLAG, KIND_INTEGER, KIND_NUMBER, KIND_TEXT, KIND_FILE, KIND_CHOICE } option_kind;
 
+typedef enum option_join { /* how the texts of an option that repeats become the value of a policy key */
+    JOIN_NONE,         /* the last counts */
+    JOIN_COMMAS,
+    JOIN_LIST,         /* a list as JSON */
+    JOIN_LIST_OR_NONE, /* the same; the word "none" alone is an empty one */
+} option_join;
+
 typedef struct cli_option {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
@@ -71,6 +124,9 @@ typedef struct cli_option {
     const char *otherwise;   /* without a default value: what happens then, in words; "" when nothing needs saying */
     unsigned commands;       /* bits of command_id */
     bool repeats;            /* may be given several times, REPEATS_MAX at most */
+    const char *policy_key;  /* it sets this key of the policy, which knows what values there are */
+    option_join join;
+    const char *(*names)(size_t index); /* values with a name, for help and completion; NULL past the last */
     const char *group;
     const char *help;
 } cli_option;
@@ -91,7 +147,9 @@ typedef enum command_id {
     COMMAND_CONVERT = 1 << 10,
     COMMAND_PLOT = 1 << 11,
     COMMAND_HELPER = 1 << 12, /* help, man, completion */
-    COMMAND_ANY = (1 << 13) - 1
+    COMMAND_REPLAY = 1 << 13,
+    COMMAND_CALIBRATE = 1 << 14,
+    COMMAND_ANY = (1 << 15) - 1
 } command_id;
 
 enum { REPEATS_MAX = 16 };
@@ -105,10 +163,18 @@ typedef struct option_value {
     size_t n_texts;
 } option_value;
 
-enum { OPERANDS_MAX = 3 };
+/* One key of the policy, as the command line has it: of an option with a policy_key, or of --set. */
+typedef struct policy_setting {
+    const cli_option *option;
+    const char *text; /* of --set, KEY=VALUE */
+} policy_setting;
+
+enum { OPERANDS_MAX = 3, SETTINGS_MAX = 128 };
 
 typedef struct cli_options {
     option_value values[OPTION_COUNT]; /* defaults where nothing was given */
+    policy_setting settings[SETTINGS_MAX]; /* in the order of the command line */
+    size_t n_settings;
     const char *operands[OPERANDS_MAX];
     int n_operands;
 } cli_options;

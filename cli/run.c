@@ -6,6 +6,7 @@
 #include "generation.h"
 #include "interrupt.h"
 #include "model.h"
+#include "policy.h"
 #include "token_output.h"
 
 enum { OPEN_END = 1024 }; /* positions for an answer of -n -1 after a long prompt, unless -c says otherwise */
@@ -13,7 +14,7 @@ enum { OPEN_END = 1024 }; /* positions for an answer of -n -1 after a long promp
 typedef struct run_state {
     const cli_options *options;
     ex_engine *engine;
-    ex_policy policy;
+    cli_policy policy;
     uint64_t seed;
     char *file_text; /* of --file */
     const char *prompt;
@@ -72,10 +73,13 @@ static void fit_prompt(run_state *run) {
 static int open_generator(run_state *run) {
     int64_t n_predict = option_integer(run->options, OPTION_PREDICT);
     ex_generator_options options = ex_generator_options_default();
-    options.policy = &run->policy;
+    options.policy = &run->policy.values;
     options.seed = run->seed;
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
     ending_options(&options, run->options);
+    int status = generation_trace(&run->generation, option_text(run->options, OPTION_TRACE));
+    if (status != STATUS_OK) return status;
+    options.trace = run->generation.trace;
     ex_error error;
     ex_code code = ex_generator_open(&run->generation.generator, run->generation.session, &options, &error);
     return code == EX_OK ? STATUS_OK : report(&error);
@@ -86,6 +90,7 @@ static int open_all(run_state *run) {
     int status = policy_open(&run->policy, options);
     if (status == STATUS_OK) status = read_prompt(run);
     if (status == STATUS_OK) status = model_open(&run->engine, options);
+    if (status == STATUS_OK) status = policy_of_model(&run->policy, options, run->engine);
     if (status == STATUS_OK) status = tokenize_prompt(run);
     if (status != STATUS_OK) return status;
     int64_t n_predict = option_integer(options, OPTION_PREDICT);
@@ -94,7 +99,7 @@ static int open_all(run_state *run) {
     if (status != STATUS_OK) return status;
     fit_prompt(run);
     run->view = (token_view){.tokenizer = ex_engine_tokenizer(run->engine),
-                             .policy = &run->policy,
+                             .policy = &run->policy.values,
                              .painter = &run->out,
                              .as_block = run->out.guarded};
     status = open_generator(run);
@@ -130,7 +135,7 @@ static void write_summary_object(run_state *run) {
     emit_object_begin(&json, "summary");
     summary_json(&json, &run->generation);
     emit_count(&json, "seed", run->seed);
-    emit_text(&json, "policy", option_text(run->options, OPTION_POLICY));
+    emit_text(&json, "policy", run->policy.name);
     emit_bytes(&json, "model", info.name);
     emit_text(&json, "kernels", info.kernels);
     emit_whole(&json, "threads", info.n_threads);
@@ -152,7 +157,7 @@ static void end_output(run_state *run) {
     fputc('\n', stderr);
     summary_print(&run->notes, &run->generation);
     fprintf(stderr, "; seed %llu, policy %s\n", (unsigned long long)run->seed,
-            option_text(run->options, OPTION_POLICY));
+            run->policy.name);
 }
 
 static void show_prompt(run_state *run) {
@@ -168,7 +173,7 @@ static int generate(run_state *run) {
                           : option_flag(run->options, OPTION_EXPLAIN) ? show_explanation
                                                                       : show_text;
     if (option_flag(run->options, OPTION_VERBOSE_PROMPT)) list_prompt(run);
-    int status = generation_prompt(&run->generation, run->tokens, run->n_tokens);
+    int status = generation_prompt(&run->generation, run->tokens, run->n_tokens, 0);
     if (status == STATUS_OK) show_prompt(run);
     bool wanted = option_integer(run->options, OPTION_PREDICT) != 0;
     if (status == STATUS_OK && wanted) status = generation_run(&run->generation, show, run);
@@ -176,12 +181,12 @@ static int generate(run_state *run) {
     return output_status(run->generation.output, status);
 }
 
-static void close_all(run_state *run) {
-    ex_generator_close(run->generation.generator);
-    ex_session_close(run->generation.session);
+static int close_all(run_state *run, int status) {
+    status = generation_close(&run->generation, status);
     ex_engine_close(run->engine);
     free(run->tokens);
     free(run->file_text);
+    return status;
 }
 
 int command_run(const cli_options *options) {
@@ -196,6 +201,5 @@ int command_run(const cli_options *options) {
     int status = heat_open(&run.generation.heat, options);
     if (status == STATUS_OK) status = open_all(&run);
     if (status == STATUS_OK) status = generate(&run);
-    close_all(&run);
-    return status;
+    return close_all(&run, status);
 }

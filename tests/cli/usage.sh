@@ -8,9 +8,9 @@ says err "did you mean --temp"
 expect 2 run --scores
 says err "logits has"
 expect 2 run --temp 101
-says err "--temp is 101, but must be from 0 to 100"
+says err "--temp: temperature: 101 is out of range, it must be from 0 to 100"
 expect 2 run --temp=x
-says err "--temp needs a number"
+says err "--temp: temperature: \"x\" is not a finite decimal number"
 expect 2 run -n 1.5
 says err "whole number"
 expect 2 run -n
