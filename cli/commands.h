@@ -14,6 +14,7 @@ int command_bench(const cli_options *options);
 int command_perplexity(const cli_options *options);
 int command_quantize(const cli_options *options);
 int command_convert(const cli_options *options);
+int command_calibrate(const cli_options *options);
 int command_plot(const cli_options *options);
 
 #endif

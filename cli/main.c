@@ -162,6 +162,21 @@ const cli_command command_table[] = {
          "tokens. PNG needs librsvg when the program is built and when it runs.",
      .examples = "entropix run --trace t.jsonl && entropix plot t.jsonl -o t.html\n"
                  "entropix plot t.jsonl -o plane.png --part plane --theme dark"},
+    {.name = "calibrate", .id = COMMAND_CALIBRATE, .operands = "", .run = command_calibrate,
+     .summary = "fit a policy's thresholds and score weights to a model, and check them",
+     .description =
+         "Thresholds that suit one model are wrong for another. This measures a model on a text, as if each token had "
+         "been decided on, prints the quantiles of every metric, and finds the thresholds with which each strategy of "
+         "the matrix takes its share of the tokens (--shares). It fits the weights of the score so that, among the "
+         "four likeliest tokens, the one that came gets the best mean log score from what follows each of them.\n"
+         "Both are checked on text that had no part in it: --held-out, or the second half of the text. The tables have "
+         "what was wanted, what the calibrated text gives (expected) and what the held-out text gives (measured). "
+         "Weights that do not help there by more than twice the standard error become 0.\n"
+         "The text is cut into windows of -c tokens, of which the first eighth warms up and does not count. Shares are "
+         "those of text like the given one, and without what the clarification's cooldown takes away.",
+     .examples = "entropix calibrate -m model.gguf -f prose.txt -o model.policy\n"
+                 "entropix run -m model.gguf --policy model.policy\n"
+                 "entropix calibrate -f prose.txt --shares greedy=0.4,clarify=0 --embed calibrated.gguf"},
     {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
      .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
      .examples = "entropix help run"},

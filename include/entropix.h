@@ -374,7 +374,8 @@ EX_API ex_code ex_file_copy(const char *input, const char *output, const char *k
 EX_API ex_code ex_policy_stored(ex_policy *policy, const ex_file *file, bool *found, ex_error *error);
 
 typedef struct ex_shares { /* of all tokens, that a strategy takes; the rest is adaptive */
-    double greedy, clarify, explore, high_uncertainty;
+    double greedy; /* below 0: what the text has of tokens where the likeliest has over half of the probability */
+    double clarify, explore, high_uncertainty;
 } ex_shares;
 
 typedef struct ex_calibration_options {

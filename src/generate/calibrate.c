@@ -17,7 +17,7 @@ static const char *const strategies[EX_SHARE_COUNT] = {"greedy", "clarify", "exp
 double ex_calibration_quantile(size_t index) { return index < EX_QUANTILE_COUNT ? quantiles[index] : 1; }
 
 ex_calibration_options ex_calibration_options_default(void) {
-    return (ex_calibration_options){.shares = {0.5, 0.01, 0.05, 0.04},
+    return (ex_calibration_options){.shares = {-1, 0.01, 0.05, 0.04},
                                     .n_window = WINDOW_DEFAULT,
                                     .n_warm_up = WARM_UP_DEFAULT,
                                     .n_positions = POSITIONS_DEFAULT};
@@ -72,11 +72,11 @@ static ex_code check_rules(const calibration *c) {
     for (size_t s = 0; s < ADAPTIVE; s++) {
         size_t i = 0, n = ex_rules_count(c->rules);
         while (i < n && strcmp(ex_rules_name(c->rules, i), strategies[s]) != 0) i++;
-        if (i == n && c->out->shares[s].wanted > 0)
+        if (i == n && c->out->shares[s].wanted != 0)
             return ex_fail(c->error, EX_ERROR_ARGUMENT, 0,
-                           "the policy has no rule \"%s\", so its share cannot be %g; calibrate from a policy with the "
-                           "rules of the matrix, or ask for a share of 0",
-                           strategies[s], c->out->shares[s].wanted);
+                           "the policy has no rule \"%s\" to take its share; calibrate from a policy with the rules of "
+                           "the matrix, or ask for a share of 0",
+                           strategies[s]);
     }
     return EX_OK;
 }
@@ -88,7 +88,8 @@ static ex_code find_quantiles(calibration *c) {
     double *values = ex_allocate(text->n_positions, sizeof *values);
     if (!values) return ex_fail_memory(c->error, "calibration");
     for (size_t metric = 0; ex_metric_name(metric); metric++) {
-        for (size_t i = 0; i < text->n_positions; i++) values[i] = ex_metric_value(&text->positions[i].metrics, metric);
+        for (size_t i = 0; i < text->n_positions; i++)
+            values[i] = ex_metric_value(&text->positions[i].metrics, metric);
         ex_sort_numbers(values, text->n_positions);
         for (size_t q = 0; q < EX_QUANTILE_COUNT; q++)
             ((double *)&c->out->quantiles[q])[metric] = ex_quantile(values, text->n_positions, quantiles[q]);
@@ -189,11 +190,8 @@ static ex_code check_options(const ex_calibration_options *options, size_t n_con
 static ex_code prepare(calibration *c, const ex_calibration_options *options) {
     const double wanted[ADAPTIVE] = {options->shares.greedy, options->shares.clarify, options->shares.explore,
                                      options->shares.high_uncertainty};
-    double rest = 1;
-    for (size_t s = 0; s < EX_SHARE_COUNT; s++) {
-        c->out->shares[s] = (ex_share_result){.strategy = strategies[s], .wanted = s < ADAPTIVE ? wanted[s] : rest};
-        rest -= c->out->shares[s].wanted;
-    }
+    for (size_t s = 0; s < EX_SHARE_COUNT; s++)
+        c->out->shares[s] = (ex_share_result){.strategy = strategies[s], .wanted = s < ADAPTIVE ? wanted[s] : 0};
     ex_code code = options->policy ? EX_OK : ex_policy_preset(&c->before, NULL, c->error);
     if (options->policy) c->before = *options->policy;
     c->out->policy = c->before;
@@ -201,11 +199,23 @@ static ex_code prepare(calibration *c, const ex_calibration_options *options) {
     return code == EX_OK ? check_rules(c) : code;
 }
 
+/* A token that is likelier than all others together can be taken without drawing. The other shares stand. */
+static double share_of_clear(const ex_measured_text *text, double others) {
+    size_t n = 0;
+    for (size_t i = 0; i < text->n_positions; i++) n += text->positions[i].metrics.top_probability > 0.5;
+    return fmax(0, fmin((double)n / (double)text->n_positions, 1 - others));
+}
+
 static ex_code calibrate(calibration *c, const ex_calibration_options *options) {
+    ex_share_result *results = c->out->shares;
+    ex_shares shares = options->shares;
+    const double others = shares.clarify + shares.explore + shares.high_uncertainty;
     c->out->n_positions = c->texts[0].n_positions;
     c->out->n_held_out = c->texts[1].n_positions;
+    if (shares.greedy < 0) shares.greedy = results[0].wanted = share_of_clear(&c->texts[0], others);
+    results[ADAPTIVE].wanted = 1 - shares.greedy - others;
     ex_code code = find_quantiles(c);
-    if (code == EX_OK) code = find_thresholds(c, &options->shares);
+    if (code == EX_OK) code = find_thresholds(c, &shares);
     for (size_t part = 0; part < EX_PARTS && code == EX_OK; part++) code = count_part(c, part);
     if (code != EX_OK) return code;
     find_weights(c);

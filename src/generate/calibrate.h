@@ -7,7 +7,7 @@
 
 enum {
     EX_TRIED = 4,         /* candidates that are looked at */
-    EX_TRIED_STRIDE = 4,  /* of so many positions one is */
+    EX_TRIED_STRIDE = 2,  /* of so many positions one is */
     EX_SCORE_WEIGHTS = 6
 };
 

@@ -8,7 +8,8 @@
 #include "generate/calibrate.h"
 
 enum { N = EX_SCORE_WEIGHTS, NEWTON_STEPS = 50, HALVINGS = 30 };
-static const double RIDGE = 1, GRADIENT_SMALL = 1e-7, WEIGHT_LARGEST = 100;
+static const double RIDGE = 10, RIDGE_LEAST = 0.0016; /* at the latter a weight of 25 costs half a nat */
+static const double GRADIENT_SMALL = 1e-7, WEIGHT_LARGEST = 100;
 
 static const size_t weight_offsets[N] = {
     offsetof(ex_policy, score_logits_entropy),    offsetof(ex_policy, score_attn_entropy),
@@ -50,7 +51,7 @@ double ex_log_score(const ex_tried *tried, const double weights[EX_SCORE_WEIGHTS
 typedef struct problem {
     const ex_tried *tried;
     size_t n;
-    double ridge[N]; /* of each weight: the mean square of what it multiplies, within a choice */
+    double ridge[N]; /* of each weight: RIDGE mean squares of what it multiplies within a choice, or RIDGE_LEAST */
 } problem;
 
 static double objective(const problem *p, const double *weights) {
@@ -72,7 +73,7 @@ static void find_ridge(problem *p) {
             }
         }
     for (size_t i = 0; i < N; i++)
-        if (!(p->ridge[i] > 1e-12)) p->ridge[i] = 1; /* it never differs: its weight stays 0 */
+        p->ridge[i] = fmax(p->ridge[i], RIDGE_LEAST);
 }
 
 /* Of the objective: its gradient, and its second derivatives with the sign changed. */

@@ -1,6 +1,6 @@
 # help.sh - help, man pages and completion of every subcommand.
 . "$(dirname "$0")/common.sh"
-commands="run chat decide logits tokenize render info bench perplexity quantize convert plot"
+commands="run chat decide logits tokenize render info bench perplexity quantize convert calibrate plot"
 
 check_width() {
     widest=$(awk '{ gsub(/[\200-\277]/, ""); if (length > widest) widest = length } END { print widest + 0 }' "$work/out")
