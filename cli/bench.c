@@ -248,7 +248,16 @@ static int measure(bench_state *bench) {
 }
 
 int command_bench(const cli_options *options) {
-    if (option_flag(options, OPTION_KERNELS)) return bench_kernels(options);
+    const bool kernels = option_flag(options, OPTION_KERNELS), costs = option_flag(options, OPTION_OPTION_COSTS);
+    if (kernels && costs) {
+        message("--kernels and --options measure different things; choose one");
+        return STATUS_INPUT;
+    }
+    if (option_flag(options, OPTION_CSV) && (!costs || option_flag(options, OPTION_JSON))) {
+        message("--csv is a form of --options, and --json another; choose one");
+        return STATUS_INPUT;
+    }
+    if (kernels || costs) return kernels ? bench_kernels(options) : bench_options(options);
     bench_state bench = {.options = options, .bar = progress_begin()};
     bench.result.n_prompt = (int)option_integer(options, OPTION_BENCH_PROMPT);
     bench.result.n_generate = (int)option_integer(options, OPTION_BENCH_GENERATE);

@@ -37,8 +37,9 @@ double bench_median(double *values, size_t n);
 int bench_sampling(const ex_step *step, bench_result *result);
 /* BENCH_CANDIDATES forks of `session`, a token each, in one pass: the exit status. */
 int bench_batch(ex_session *session, const int32_t *tokens, bench_result *result);
-/* bench --kernels: the exit status. */
+/* bench --kernels and bench --options: the exit status. */
 int bench_kernels(const cli_options *options);
+int bench_options(const cli_options *options);
 
 void bench_print(const bench_result *result);
 void bench_json(const bench_result *result);

@@ -250,6 +250,8 @@ const cli_option option_table[OPTION_COUNT] = {
                              .group = group_measurement,
                              .help = "what each option of a policy costs: answers of -n tokens with plain sampling and "
                                      "with the option, in turns, and the ratio of their times"},
+    [OPTION_CSV] = {.name = "csv", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_BENCH,
+                    .group = group_measurement, .help = "write what --options measures as comma-separated values"},
     [OPTION_WEIGHT_TYPE] = {.name = "type", .kind = KIND_CHOICE, .argument = "f16|bf16|f32",
                             .otherwise = "what they are; single precision becomes f16", .commands = COMMAND_CONVERT,
                             .group = group_output, .help = "what the matrices become; norms and biases become f32"},
