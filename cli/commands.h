@@ -15,6 +15,7 @@ int command_perplexity(const cli_options *options);
 int command_quantize(const cli_options *options);
 int command_convert(const cli_options *options);
 int command_calibrate(const cli_options *options);
+int command_replay(const cli_options *options);
 int command_plot(const cli_options *options);
 
 #endif

@@ -150,6 +150,20 @@ const cli_command command_table[] = {
          "tokenizer BPE, the weights F16, BF16 or F32. OUT gets its name when it is complete; a run that fails leaves "
          "nothing behind. Other types come with quantize, from OUT.",
      .examples = "entropix convert Llama-3.2-1B llama-f16.gguf\nentropix quantize llama-f16.gguf llama-q8_0.gguf Q8_0"},
+    {.name = "replay", .id = COMMAND_REPLAY, .operands = "TRACE [TRACE]", .minimum_operands = 1,
+     .maximum_operands = 2, .run = command_replay,
+     .summary = "make the decisions of a trace again, by its own policy or another, or compare two traces",
+     .description =
+         "Reads a trace that run --trace wrote (- is standard input) and makes every decision again from what its "
+         "lines hold, without the model. By the trace's own policy each must come out as it was, to the bit: metrics, "
+         "parameters, kept tokens, probabilities, draw; the exit status is 1 where one does not. By another policy it "
+         "shows where that would have decided otherwise after the same text, and which token the same random numbers "
+         "would have drawn. A line lists the likeliest tokens only, so what depends on others is counted as not "
+         "decidable.\n"
+         "With --diff two traces are compared: the first token that differs, and up to there the decisions and "
+         "metrics; the exit status is 1 where tokens differ.",
+     .examples = "entropix run --trace t.jsonl && entropix replay t.jsonl\n"
+                 "entropix replay t.jsonl --policy entropix-2024-10\nentropix replay --diff a.jsonl b.jsonl"},
     {.name = "plot", .id = COMMAND_PLOT, .operands = "TRACE", .minimum_operands = 1, .maximum_operands = 1,
      .run = command_plot, .summary = "draw a trace: doubt and strategy of each token, metrics along the text, heads",
      .description =

@@ -258,6 +258,12 @@ EX_API ex_code ex_generator_open(ex_generator **out, ex_session *session, const 
 EX_API void ex_generator_close(ex_generator *generator);
 /* Its sampler, to look at: rules, how often they held, policy. */
 EX_API const ex_sampler *ex_generator_sampler(const ex_generator *generator);
+typedef struct ex_effort { /* of this answer so far; what was given up counts too */
+    const uint64_t *fired;   /* decisions of each rule, [ex_rules_count] + 1, the last for "plain" */
+    size_t n_branched, n_rewound; /* times */
+    size_t n_lost, n_taken_back;  /* tokens of branches that were not kept, and those that were taken back */
+} ex_effort;
+EX_API ex_effort ex_generator_effort(const ex_generator *generator);
 /* Tokens that the session holds already, for penalties and traces. Call it before ex_generator_prompt, once for all. */
 EX_API ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
 /* Appends the prompt and evaluates it. Starts a new answer: the sampler's history is forgotten. */
@@ -303,8 +309,8 @@ typedef struct ex_replay_step {
     int32_t token;
     ex_string text;
     bool decided;                /* the line holds a decision: `recorded` and `replayed` are there */
-    bool decidable;              /* false: which tokens are kept depends on some that the line does not have. Those that
-                                    were kept then are taken, or none by another policy; differences have no such part */
+    bool decidable;              /* false: which tokens are kept depends on some that the line does not have. Those
+                                    kept then are taken, or none by another policy; differences have no such part */
     uint32_t differences;        /* EX_DIFFERS_* */
     ex_choice recorded, replayed; /* their lists are valid until the next step */
     ex_string replayed_text;     /* of replayed.draw.token, as far as the line has it */

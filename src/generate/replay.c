@@ -16,7 +16,7 @@
 static void close_answer(ex_replay_answer *answer) {
     ex_sampler_close(answer->sampler);
     free(answer->logits);
-    *answer = (ex_replay_answer){0};
+    *answer = (ex_replay_answer){.sequence = answer->sequence};
 }
 
 static ex_replay_answer *find_answer(const ex_replay *replay, uint32_t sequence) {
@@ -206,6 +206,7 @@ ex_code ex_replay_next(ex_replay *replay, ex_replay_step *step, ex_error *error)
         step->kind = EX_REPLAY_BRANCHES;
         ex_replay_check_branches(answer, step);
     }
+    if (row->kind == EX_ROW_SUMMARY) close_answer(answer);
     if (row->kind != EX_ROW_REWIND) return EX_OK;
     step->kind = EX_REPLAY_REWIND;
     return go_to(replay, answer, row->position);
