@@ -98,6 +98,8 @@ static void end_answer(chat_state *chat) {
                       : tally->end == EX_END_CONTEXT ? ", the context is full"
                       : tally->end == EX_END_LENGTH  ? ", cut at -n"
                       : tally->end == EX_END_STOP    ? ", ended at --stop"
+                      : tally->end == EX_END_TRAP    ? ", uncertain"
+                      : tally->end == EX_END_RULE    ? ", ended by a rule"
                                                      : "";
     paint_format(&notes, style_dim, "[read %zu, wrote %zu tokens, %.1f tokens/s%s]", tally->n_prefill, tally->n_tokens,
                  rate, end);

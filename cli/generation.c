@@ -1,6 +1,7 @@
 /* generation.c - prompt, tokens, time. */
 #include "generation.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "interrupt.h"
@@ -77,16 +78,53 @@ int generation_prompt(cli_generation *generation, const int32_t *tokens, size_t 
     return status;
 }
 
-static void tally_event(cli_tally *tally, const ex_event *event, bool first_of_insertion) {
+/* Whether looking ahead took another candidate than the likeliest. */
+static bool is_changed(const ex_choice *choice) {
+    const ex_distribution *distribution = &choice->distribution;
+    double best = -INFINITY;
+    int32_t likeliest = EX_TOKEN_NONE;
+    for (size_t i = 0; i < choice->n_ahead; i++)
+        for (size_t j = 0; j < distribution->count; j++) {
+            const ex_candidate *candidate = &distribution->candidates[j];
+            if (candidate->token != choice->ahead[i].token || candidate->log_probability <= best) continue;
+            best = candidate->log_probability;
+            likeliest = candidate->token;
+        }
+    return likeliest != choice->draw.token;
+}
+
+void tally_event(cli_tally *tally, const ex_event *event, bool first_of_insertion) {
+    const ex_choice *choice = event->choice;
     if (event->kind != EX_EVENT_END) {
         tally->n_tokens++;
         tally->n_inserted += event->kind == EX_EVENT_INSERTED;
-        tally->by_rule[event->choice->decision.rule]++;
+        tally->by_rule[choice->decision.rule]++;
+    } else if (choice) {
+        tally->end_rule = choice->decision.rule;
+        tally->end_metrics = choice->metrics;
     }
-    bool decided = event->choice && (event->kind != EX_EVENT_INSERTED || first_of_insertion);
+    bool decided = choice && (event->kind != EX_EVENT_INSERTED || first_of_insertion);
     if (!decided) return;
     tally->n_decisions++;
-    metric_add(&tally->sums, &event->choice->metrics);
+    metric_add(&tally->sums, &choice->metrics);
+    if (choice->n_ahead == 0) return;
+    tally->n_looked++;
+    tally->n_candidates += choice->n_ahead;
+    tally->n_changed += is_changed(choice);
+}
+
+void tally_effort(cli_tally *tally, const ex_generator *generator) {
+    const ex_effort effort = ex_generator_effort(generator);
+    const size_t n_rules = ex_rules_count(ex_sampler_rules(ex_generator_sampler(generator)));
+    for (size_t i = 0; i <= n_rules; i++) tally->fired[i] += effort.fired[i];
+    tally->n_branched += effort.n_branched;
+    tally->n_lost += effort.n_lost;
+    tally->n_rewound += effort.n_rewound;
+    tally->n_taken_back += effort.n_taken_back;
+}
+
+int status_of_end(ex_end end, int status) {
+    return status == STATUS_OK && end == EX_END_TRAP ? STATUS_UNCERTAIN : status;
 }
 
 int generation_run(cli_generation *generation, event_function show, void *context) {
@@ -114,5 +152,6 @@ int generation_run(cli_generation *generation, event_function show, void *contex
     }
     generation->tally.n_decoded += ex_session_position(generation->session) - before;
     generation->tally.end = event.end;
+    tally_effort(&generation->tally, generation->generator);
     return status;
 }

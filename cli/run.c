@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chains.h"
 #include "commands.h"
 #include "generation.h"
 #include "interrupt.h"
@@ -22,6 +23,7 @@ typedef struct run_state {
     int32_t *tokens;
     size_t n_tokens;
     cli_generation generation;
+    cli_chains *chains; /* of --chains, in the place of a generator */
     cli_painter out, notes;
     token_view view;
 } run_state;
@@ -80,6 +82,8 @@ static int open_generator(run_state *run) {
     int status = generation_trace(&run->generation, option_text(run->options, OPTION_TRACE));
     if (status != STATUS_OK) return status;
     options.trace = run->generation.trace;
+    if (option_integer(run->options, OPTION_CHAINS) > 1)
+        return chains_open(&run->chains, &run->generation, &options, run->options);
     ex_error error;
     ex_code code = ex_generator_open(&run->generation.generator, run->generation.session, &options, &error);
     return code == EX_OK ? STATUS_OK : report(&error);
@@ -103,8 +107,10 @@ static int open_all(run_state *run) {
                              .painter = &run->out,
                              .as_block = run->out.guarded};
     status = open_generator(run);
-    if (status == STATUS_OK) run->view.rules = ex_sampler_rules(ex_generator_sampler(run->generation.generator));
-    return status;
+    if (status != STATUS_OK) return status;
+    const ex_generator *generator = run->chains ? chains_generator(run->chains) : run->generation.generator;
+    run->generation.rules = run->view.rules = ex_sampler_rules(ex_generator_sampler(generator));
+    return STATUS_OK;
 }
 
 static void list_prompt(run_state *run) {
@@ -134,6 +140,7 @@ static void write_summary_object(run_state *run) {
     emit_object_begin(&json, NULL);
     emit_object_begin(&json, "summary");
     summary_json(&json, &run->generation);
+    if (run->chains) chains_summary_json(run->chains, &json);
     emit_count(&json, "seed", run->seed);
     emit_text(&json, "policy", run->policy.name);
     emit_bytes(&json, "model", info.name);
@@ -155,9 +162,9 @@ static void end_output(run_state *run) {
     run->generation.output = output_flush();
     if (run->generation.output != OUTPUT_OK) return;
     fputc('\n', stderr);
-    summary_print(&run->notes, &run->generation);
-    fprintf(stderr, "; seed %llu, policy %s\n", (unsigned long long)run->seed,
-            run->policy.name);
+    if (run->chains) chains_print(run->chains, &run->notes);
+    summary_print(&run->notes, &run->generation, explain);
+    fprintf(stderr, "; seed %llu, policy %s\n", (unsigned long long)run->seed, run->policy.name);
 }
 
 static void show_prompt(run_state *run) {
@@ -166,6 +173,18 @@ static void show_prompt(run_state *run) {
     paint(&run->out, style_dim, run->prompt, run->prompt_length);
     if (option_flag(run->options, OPTION_EXPLAIN)) paint(&run->out, NULL, "\n", 1);
     run->generation.output = output_flush();
+}
+
+/* All answers first: which of them is shown is known at the end. */
+static int generate_chains(run_state *run) {
+    if (option_flag(run->options, OPTION_VERBOSE_PROMPT)) list_prompt(run);
+    int status = chains_run(run->chains, run->tokens, run->n_tokens);
+    if (status != STATUS_OK && status != STATUS_INTERRUPTED) return status;
+    show_prompt(run);
+    if (option_flag(run->options, OPTION_JSON)) chains_json(run->chains);
+    else chains_show(run->chains, &run->out);
+    if (run->generation.output == OUTPUT_OK) end_output(run);
+    return output_status(run->generation.output, status_of_end(run->generation.tally.end, status));
 }
 
 static int generate(run_state *run) {
@@ -178,10 +197,11 @@ static int generate(run_state *run) {
     bool wanted = option_integer(run->options, OPTION_PREDICT) != 0;
     if (status == STATUS_OK && wanted) status = generation_run(&run->generation, show, run);
     if (run->generation.output == OUTPUT_OK) end_output(run);
-    return output_status(run->generation.output, status);
+    return output_status(run->generation.output, status_of_end(run->generation.tally.end, status));
 }
 
 static int close_all(run_state *run, int status) {
+    chains_close(run->chains);
     status = generation_close(&run->generation, status);
     ex_engine_close(run->engine);
     free(run->tokens);
@@ -194,12 +214,17 @@ int command_run(const cli_options *options) {
         message("--json holds all that --explain shows; choose one");
         return STATUS_INPUT;
     }
+    if (option_integer(options, OPTION_CHAINS) > 1 &&
+        (option_flag(options, OPTION_EXPLAIN) || option_integer(options, OPTION_PREDICT) == 0)) {
+        message("--chains compares whole answers: it goes with neither --explain nor -n 0");
+        return STATUS_INPUT;
+    }
     const char *when = option_text(options, OPTION_COLOR);
     run_state run = {.options = options, .seed = seed_choose(options)};
     run.out = painter_for(stdout, when);
     run.notes = painter_for(stderr, when);
     int status = heat_open(&run.generation.heat, options);
     if (status == STATUS_OK) status = open_all(&run);
-    if (status == STATUS_OK) status = generate(&run);
+    if (status == STATUS_OK) status = (run.chains ? generate_chains : generate)(&run);
     return close_all(&run, status);
 }

@@ -8,11 +8,10 @@ enum { BAR_CELLS = 60 };
 
 static const char *const end_names[] = {
     [EX_END_NONE] = "none",       [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length",
-    [EX_END_CONTEXT] = "context", [EX_END_STOP] = "stop"};
+    [EX_END_CONTEXT] = "context", [EX_END_STOP] = "stop",   [EX_END_TRAP] = "trap",
+    [EX_END_RULE] = "rule"};
 
-static const ex_rules *rules_of(const cli_generation *generation) {
-    return ex_sampler_rules(ex_generator_sampler(generation->generator));
-}
+const char *end_name(ex_end end) { return end_names[end]; }
 
 static double rate(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
@@ -54,6 +53,38 @@ static void print_shares(cli_painter *painter, const cli_tally *tally, const ex_
     paint_format(painter, NULL, "\n");
 }
 
+/* A rule that never held is perhaps one that never can. With `all`, how often each did. */
+static void print_rules(cli_painter *painter, const cli_tally *tally, const ex_rules *rules, bool all) {
+    bool begun = false;
+    for (size_t i = 0; i < ex_rules_count(rules); i++) {
+        if (!all && tally->fired[i] > 0) continue;
+        if (!begun) paint_format(painter, style_dim, "%-10s", all ? "rules" : "not held");
+        paint_format(painter, NULL, "%s", begun ? "  " : "");
+        paint_format(painter, style_of(rules, i), "%s", ex_rules_name(rules, i));
+        if (all) paint_format(painter, NULL, " %llu", (unsigned long long)tally->fired[i]);
+        begun = true;
+    }
+    if (begun) paint_format(painter, NULL, "\n");
+}
+
+static void print_effort(cli_painter *painter, const cli_tally *tally) {
+    if (tally->n_looked > 0) {
+        paint_format(painter, style_dim, "%-10s", "ahead");
+        paint_format(painter, NULL, "%zu candidates in %zu decisions looked at further, %zu of which that changed\n",
+                     tally->n_candidates, tally->n_looked, tally->n_changed);
+    }
+    if (tally->n_branched > 0) {
+        paint_format(painter, style_dim, "%-10s", "branches");
+        paint_format(painter, NULL, "%zu times; %zu tokens of branches that were not kept\n", tally->n_branched,
+                     tally->n_lost);
+    }
+    if (tally->n_rewound > 0) {
+        paint_format(painter, style_dim, "%-10s", "rewound");
+        paint_format(painter, NULL, "%zu token%s taken back in %zu step%s\n", tally->n_taken_back,
+                     tally->n_taken_back == 1 ? "" : "s", tally->n_rewound, tally->n_rewound == 1 ? "" : "s");
+    }
+}
+
 #define METRIC_INDEX(name) (offsetof(ex_metrics, name) / sizeof(double))
 
 /* What people look at; the JSON summary has all. */
@@ -73,7 +104,9 @@ static void print_means(cli_painter *painter, const cli_tally *tally) {
     paint_format(painter, NULL, "\n");
 }
 
-static void print_end(cli_painter *painter, const cli_tally *tally, const ex_session *session) {
+static void print_end(cli_painter *painter, const cli_generation *generation) {
+    const cli_tally *tally = &generation->tally;
+    const char *rule = ex_rules_name(generation->rules, (size_t)tally->end_rule);
     paint_format(painter, style_dim, "%-9s ", "ended");
     if (tally->interrupted)
         paint_format(painter, NULL, "by Ctrl-C");
@@ -82,21 +115,29 @@ static void print_end(cli_painter *painter, const cli_tally *tally, const ex_ses
     else if (tally->end == EX_END_LENGTH)
         paint_format(painter, NULL, "after %zu token%s (-n)", tally->n_tokens, tally->n_tokens == 1 ? "" : "s");
     else if (tally->end == EX_END_CONTEXT)
-        paint_format(painter, NULL, "with the context of %zu positions full", ex_session_context(session));
+        paint_format(painter, NULL, "with the context of %zu positions full", ex_session_context(generation->session));
     else if (tally->end == EX_END_STOP)
         paint_format(painter, NULL, "at a stop text (--stop)");
+    else if (tally->end == EX_END_TRAP)
+        paint_format(painter, NULL, "uncertain, by rule %s at entropy %.3f, varentropy %.3f, attn_entropy %.3f", rule,
+                     tally->end_metrics.logits_entropy, tally->end_metrics.logits_varentropy,
+                     tally->end_metrics.attn_entropy);
+    else if (tally->end == EX_END_RULE)
+        paint_format(painter, NULL, "by rule %s", rule);
     else
         paint_format(painter, NULL, "early");
 }
 
-void summary_print(cli_painter *painter, const cli_generation *generation) {
+void summary_print(cli_painter *painter, const cli_generation *generation, bool rules) {
     const cli_tally *tally = &generation->tally;
     print_speed(painter, "prefill", tally->n_prefill, tally->prefill_seconds);
     print_speed(painter, "decode", tally->n_decoded, tally->decode_seconds);
-    if (tally->n_tokens) print_shares(painter, tally, rules_of(generation));
+    if (tally->n_tokens) print_shares(painter, tally, generation->rules);
     heat_legend(painter, &generation->heat);
+    if (tally->n_decisions) print_rules(painter, tally, generation->rules, rules);
+    print_effort(painter, tally);
     print_means(painter, tally);
-    print_end(painter, tally, generation->session);
+    print_end(painter, generation);
     paint_end(painter);
 }
 
@@ -108,9 +149,33 @@ static void emit_speed(emitter *json, const char *key, size_t n, double seconds)
     emit_object_end(json);
 }
 
+static void emit_rules(emitter *json, const cli_tally *tally, const ex_rules *rules) {
+    emit_array_begin(json, "rules");
+    for (size_t i = 0; i < ex_rules_count(rules); i++) {
+        emit_object_begin(json, NULL);
+        emit_text(json, "name", ex_rules_name(rules, i));
+        emit_text(json, "action", ex_action_name(ex_rules_action(rules, i)));
+        emit_count(json, "held", tally->fired[i]);
+        emit_object_end(json);
+    }
+    emit_array_end(json);
+}
+
+static void emit_effort(emitter *json, const cli_tally *tally) {
+    emit_object_begin(json, "effort");
+    emit_count(json, "looked_ahead", tally->n_looked);
+    emit_count(json, "candidates_looked_at", tally->n_candidates);
+    emit_count(json, "changed_by_looking", tally->n_changed);
+    emit_count(json, "branched", tally->n_branched);
+    emit_count(json, "tokens_of_lost_branches", tally->n_lost);
+    emit_count(json, "rewound", tally->n_rewound);
+    emit_count(json, "tokens_taken_back", tally->n_taken_back);
+    emit_object_end(json);
+}
+
 void summary_json(emitter *json, const cli_generation *generation) {
     const cli_tally *tally = &generation->tally;
-    const ex_rules *rules = rules_of(generation);
+    const ex_rules *rules = generation->rules;
     emit_speed(json, "prefill", tally->n_prefill, tally->prefill_seconds);
     emit_speed(json, "decode", tally->n_decoded, tally->decode_seconds);
     emit_count(json, "tokens", tally->n_tokens);
@@ -123,6 +188,8 @@ void summary_json(emitter *json, const cli_generation *generation) {
         emit_object_end(json);
     }
     emit_object_end(json);
+    emit_rules(json, tally, rules);
+    emit_effort(json, tally);
     emit_object_begin(json, "mean_metrics");
     for (size_t i = 0; i < METRIC_COUNT && tally->n_decisions; i++)
         emit_real(json, ex_metric_name(i), ex_metric_value(&tally->sums, i) / (double)tally->n_decisions);

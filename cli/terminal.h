@@ -11,6 +11,7 @@ enum exit_status { /* documented in every --help and man page */
                    STATUS_OK = 0,
                    STATUS_INTERNAL = 1,
                    STATUS_INPUT = 2,
+                   STATUS_UNCERTAIN = 3,    /* a rule with the action `trap` held */
                    STATUS_INTERRUPTED = 130 /* as shells say it: 128 + SIGINT */
 };
 

@@ -1,4 +1,5 @@
 /* token_json.c - a decision as one JSON object, in the names of the API. */
+#include "generation.h"
 #include "metric_fields.h"
 #include "token_output.h"
 
@@ -59,17 +60,37 @@ static void emit_draw(emitter *json, const ex_draw *draw) {
     emit_object_end(json);
 }
 
+static void emit_ahead(emitter *json, const token_view *view, const ex_choice *choice) {
+    emit_count(json, "n_ahead", choice->n_ahead);
+    emit_array_begin(json, "ahead");
+    for (size_t i = 0; i < choice->n_ahead; i++) {
+        const ex_outlook *ahead = &choice->ahead[i];
+        emit_object_begin(json, NULL);
+        emit_whole(json, "token", ahead->token);
+        emit_bytes(json, "text", ex_token_text(view->tokenizer, ahead->token, true));
+        emit_real(json, "score", ahead->score);
+        emit_real(json, "entropy_after", ahead->metrics.logits_entropy);
+        emit_real(json, "varentropy_after", ahead->metrics.logits_varentropy);
+        emit_object_end(json);
+    }
+    emit_array_end(json);
+}
+
 void write_json_event(const token_view *view, const ex_event *event) {
     const ex_choice *choice = event->choice;
     if (!choice) return;
     emitter json = {.out = view->painter->out};
     emit_object_begin(&json, NULL);
-    emit_whole(&json, "token", event->token);
+    if (event->token == EX_TOKEN_NONE)
+        emit_null(&json, "token");
+    else
+        emit_whole(&json, "token", event->token);
     emit_bytes(&json, "text", event->text);
     emit_count(&json, "position", event->position);
     emit_text(&json, "strategy", choice->decision.strategy);
     emit_truth(&json, "inserted", event->kind == EX_EVENT_INSERTED);
     emit_truth(&json, "ends", event->kind == EX_EVENT_END);
+    if (event->kind == EX_EVENT_END) emit_text(&json, "end", end_name(event->end));
     emit_metrics(&json, "metrics", &choice->metrics, METRIC_COUNT);
     emit_decision(&json, &choice->decision);
     emit_object_begin(&json, "base");
@@ -77,6 +98,7 @@ void write_json_event(const token_view *view, const ex_event *event) {
     emit_object_end(&json);
     emit_candidates(&json, view, &choice->distribution);
     emit_draw(&json, &choice->draw);
+    emit_ahead(&json, view, choice);
     emit_object_end(&json);
     emit_line_end(&json);
 }

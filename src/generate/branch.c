@@ -126,6 +126,7 @@ static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *s
     ex_random_key key = ex_generator_key(generator, ex_session_position(branch->session), index);
     ex_code code = ex_sampler_step(branch->sampler, step->logits, step->attention, key, &choice, error);
     if (code != EX_OK) return code;
+    ex_generator_count(generator, &choice);
     ex_tracer_measured(generator->tracer, step->attention);
     branch->sum_confidence += ex_confidence(ex_sampler_policy(branch->sampler), &choice.metrics);
     branch->is_live = branch->n_tokens < limit && goes_on(generator, &choice);
@@ -185,6 +186,8 @@ static void keep(ex_generator *generator, ex_branch *branch) {
     ex_session_exchange(generator->session, branch->session);
     ex_sampler_copy_history(generator->sampler, branch->sampler);
     generator->n_generated += branch->n_tokens;
+    generator->effort.n_branched++;
+    generator->effort.n_lost -= branch->n_tokens;
     generator->pending = EX_TOKEN_NONE;
     generator->step = ex_session_step(generator->session);
 }
@@ -205,6 +208,7 @@ ex_code ex_branch_out(ex_generator *generator, ex_error *error) {
     if (code == EX_OK) code = grow_all(generator, count, limit, error);
     if (code == EX_OK) code = trace_all(generator, count, best_of(generator, count), error);
     if (code == EX_OK) keep(generator, best_of(generator, count));
+    for (size_t i = 0; i < count; i++) generator->effort.n_lost += generator->branches[i].n_tokens;
     for (size_t i = 0; i < count; i++) ex_session_rewind(generator->branches[i].session, 0, NULL);
     return code;
 }

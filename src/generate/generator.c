@@ -127,6 +127,16 @@ static ex_string take_text(ex_generator *generator, ex_string bytes, bool last) 
     return ex_stop_text_add(&generator->stop, ex_text_stream_add(&generator->text, bytes, last), last);
 }
 
+ex_effort ex_generator_effort(const ex_generator *generator) {
+    ex_effort effort = generator->effort;
+    effort.fired = generator->fired;
+    return effort;
+}
+
+void ex_generator_count(ex_generator *generator, const ex_choice *choice) {
+    generator->fired[choice->decision.rule]++;
+}
+
 /* ---- the prompt ------------------------------------------------------------------------------------------------ */
 
 static void begin_answer(ex_generator *generator) {
@@ -137,6 +147,8 @@ static void begin_answer(ex_generator *generator) {
     generator->n_generated = generator->n_delivered = generator->n_to_insert = 0;
     generator->is_inserting = false;
     generator->n_rewinds = generator->n_retried = 0;
+    generator->effort = (ex_effort){0};
+    memset(generator->fired, 0, sizeof generator->fired);
     generator->attempt = 0;
     generator->end = EX_END_NONE;
 }
@@ -319,6 +331,7 @@ static ex_code advance(ex_generator *generator, ex_error *error) {
     code = ex_sampler_step(generator->sampler, generator->step.logits, generator->step.attention, key,
                            &generator->choice, error);
     if (code != EX_OK) return code;
+    ex_generator_count(generator, &generator->choice);
     ex_tracer_measured(generator->tracer, generator->step.attention);
     code = actions[generator->choice.decision.action](generator, error);
     return code == EX_OK ? ex_avoid_banned(generator, error) : code;

@@ -72,6 +72,8 @@ struct ex_generator {
     ex_branch *branches;   /* [n_branches] */
     size_t n_branches;
 
+    uint64_t fired[EX_RULES_COUNT_MAX + 1];
+    ex_effort effort;
     size_t n_rewinds;
     uint32_t attempt;      /* tries so far that came to nothing: keys of draws differ with it */
     size_t retry_position; /* where the tokens below were taken back */
@@ -101,6 +103,7 @@ ex_random_key ex_generator_key(const ex_generator *generator, size_t position, u
 ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error);
 /* Tokens that may still be decided. */
 size_t ex_generator_room(const ex_generator *generator);
+void ex_generator_count(ex_generator *generator, const ex_choice *choice);
 /* The next event needs the evaluation of one token first; of several generators on one engine, in one pass. */
 bool ex_generator_waits(const ex_generator *generator);
 ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);

@@ -43,6 +43,8 @@ static ex_code go_back(ex_generator *generator, size_t index, const char *reason
     const ex_traced_rewind rewind = {entry->position, newest->position + 1, entry->token, reason};
     const int32_t before = token_before(generator, index);
     remember_retry(generator, entry);
+    generator->effort.n_rewound++;
+    generator->effort.n_taken_back += generator->queue.count - index;
     generator->n_generated -= generator->queue.count - index;
     generator->queue.count = index;
     generator->pending = EX_TOKEN_NONE;
