@@ -18,12 +18,13 @@ typedef struct ex_source {
     const uint8_t *const *ahead; /* of a token's; NULL: memory is not what takes time */
 } ex_source;
 
-/* Where blocks go: into a chunk for many tokens, or into sums of products with one. */
+/* Where blocks go: into a chunk for many tokens, or into sums of products with a few. */
 typedef struct ex_sink {
     ex_chunk *chunk;
-    const ex_chunk_token *token;
-    __m512 *sum;  /* NULL: to the chunk */
-    int16_t zero; /* the type's */
+    const ex_chunk_tokens *tokens;
+    size_t n_tokens; /* 0: to the chunk; a constant wherever this is inlined */
+    __m512 *sums;    /* [n_tokens] */
+    int16_t zero;    /* the type's */
 } ex_sink;
 
 /* Packed rows are asked for as they are read. */
@@ -48,71 +49,72 @@ EX_INLINE void ex_store_columns(ex_sink to, size_t i, const __m512i *columns, si
 }
 
 /* dots + products of four columns, which are sixteen weights from weight `at` of the chunk on */
-EX_INLINE __m512i ex_dot_columns(const ex_chunk_token *token, size_t at, const __m512i columns[4], __m512i dots) {
+EX_INLINE __m512i ex_dot_columns(const int8_t *quants, size_t at, const __m512i columns[4], __m512i dots) {
+#pragma GCC unroll 4
     for (size_t i = 0; i < 4; i++) {
         int32_t four;
-        memcpy(&four, token->quants + at + 4 * i, sizeof four);
+        memcpy(&four, quants + at + 4 * i, sizeof four);
         dots = _mm512_dpbusd_epi32(dots, columns[i], _mm512_set1_epi32(four));
     }
     return dots;
 }
 
 /* Two chains, which the processor runs side by side. */
-EX_INLINE __m512i ex_dot_block(const ex_chunk_token *token, size_t block, const __m512i columns[8], __m512i zero) {
-    __m512i first = ex_dot_columns(token, 32 * block, columns, zero);
-    __m512i second = ex_dot_columns(token, 32 * block + 16, columns + 4, _mm512_setzero_si512());
+EX_INLINE __m512i ex_dot_block(const int8_t *quants, size_t block, const __m512i columns[8], __m512i zero) {
+    __m512i first = ex_dot_columns(quants, 32 * block, columns, zero);
+    __m512i second = ex_dot_columns(quants, 32 * block + 16, columns + 4, _mm512_setzero_si512());
     return _mm512_add_epi32(first, second);
 }
 
+/* What is taken off products of weights that are `zero` too large: for block or half block i; types with minimums have
+ * no zero. */
+EX_INLINE __m512i ex_zeros(ex_sink to, size_t t, size_t i) {
+    return to.zero ? _mm512_set1_epi32(to.tokens->terms[t].zeros[i]) : _mm512_setzero_si512();
+}
+
 EX_INLINE void ex_put_block(ex_sink to, size_t block, const __m512i columns[8], __m512 scales) {
-    if (to.sum) {
-        __m512i dots = ex_dot_block(to.token, block, columns, _mm512_set1_epi32(to.token->zeros[block]));
-        *to.sum = ex_add_block(*to.sum, ex_scale_dots(dots, scales), to.token->scales[block]);
-    } else {
-        ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
+    if (to.n_tokens == 0) ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
+#pragma GCC unroll 8
+    for (size_t t = 0; t < to.n_tokens; t++) {
+        __m512i dots = ex_dot_block(to.tokens->quants[t], block, columns, ex_zeros(to, t, block));
+        to.sums[t] = ex_add_block(to.sums[t], ex_scale_dots(dots, scales), to.tokens->scales[t][block]);
     }
 }
 
 EX_INLINE void ex_put_block_with_minimum(ex_sink to, size_t block, const __m512i columns[8], __m512 scales,
                                          __m512 minimums) {
-    if (to.sum) {
-        __m512i dots = ex_dot_block(to.token, block, columns, _mm512_setzero_si512());
-        *to.sum = ex_add_block(*to.sum, ex_scale_dots(dots, scales), to.token->scales[block]);
-        *to.sum = ex_subtract_minimum(*to.sum, minimums, to.token->sums[block]);
-    } else {
-        ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
-        _mm512_store_ps(to.chunk->minimums[block], minimums);
-    }
+    ex_put_block(to, block, columns, scales);
+    if (to.n_tokens == 0) _mm512_store_ps(to.chunk->minimums[block], minimums);
+#pragma GCC unroll 8
+    for (size_t t = 0; t < to.n_tokens; t++)
+        to.sums[t] = ex_subtract_minimum(to.sums[t], minimums, to.tokens->terms[t].sums[block]);
 }
 
-/* The two halves of the block have scales of their own; `zeros` of the sums of products, for one token. */
-EX_INLINE void ex_put_halves(ex_sink to, size_t block, const __m512i columns[8], const __m512 scales[2],
-                             const __m512i zeros[2]) {
-    if (to.sum) {
-        __m512i first = ex_dot_columns(to.token, 32 * block, columns, zeros[0]);
-        __m512i second = ex_dot_columns(to.token, 32 * block + 16, columns + 4, zeros[1]);
-        *to.sum =
-            ex_add_halves(*to.sum, ex_scale_dots(first, scales[0]), second, scales[1], to.token->scales[block]);
-    } else {
-        for (size_t i = 0; i < 2; i++)
-            ex_store_columns(to, 2 * block + i, columns + 4 * i, 4, i ? 0 : EX_BIAS_BITS, scales[i]);
+/* The two halves of the block have scales of their own. */
+EX_INLINE void ex_put_block_with_two_scales(ex_sink to, size_t block, const __m512i columns[8], __m512 first_scales,
+                                            __m512 second_scales) {
+    if (to.n_tokens == 0) {
+        ex_store_columns(to, 2 * block, columns, 4, EX_BIAS_BITS, first_scales);
+        ex_store_columns(to, 2 * block + 1, columns + 4, 4, 0, second_scales);
     }
-}
-
-EX_INLINE void ex_put_block_with_two_scales(ex_sink to, size_t block, const __m512i columns[8], __m512 first,
-                                            __m512 second) {
-    __m512i zeros[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    for (size_t i = 0; to.sum && i < 2; i++) zeros[i] = _mm512_set1_epi32(to.token->zeros[2 * block + i]);
-    ex_put_halves(to, block, columns, (const __m512[2]){first, second}, zeros);
+#pragma GCC unroll 8
+    for (size_t t = 0; t < to.n_tokens; t++) {
+        const int8_t *quants = to.tokens->quants[t];
+        __m512i first = ex_dot_columns(quants, 32 * block, columns, ex_zeros(to, t, 2 * block));
+        __m512i second = ex_dot_columns(quants, 32 * block + 16, columns + 4, ex_zeros(to, t, 2 * block + 1));
+        to.sums[t] = ex_add_halves(to.sums[t], ex_scale_dots(first, first_scales), second, second_scales,
+                                   to.tokens->scales[t][block]);
+    }
 }
 
 EX_INLINE void ex_put_block_with_two_minimums(ex_sink to, size_t block, const __m512i columns[8],
                                               const __m512 scales[2], const __m512 minimums[2]) {
-    const __m512i zeros[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    ex_put_halves(to, block, columns, scales, zeros);
+    ex_put_block_with_two_scales(to, block, columns, scales[0], scales[1]);
     for (size_t i = 0; i < 2; i++) {
-        if (to.sum) *to.sum = ex_subtract_minimum(*to.sum, minimums[i], to.token->sums[2 * block + i]);
-        else _mm512_store_ps(to.chunk->minimums[2 * block + i], minimums[i]);
+        if (to.n_tokens == 0) _mm512_store_ps(to.chunk->minimums[2 * block + i], minimums[i]);
+#pragma GCC unroll 8
+        for (size_t t = 0; t < to.n_tokens; t++)
+            to.sums[t] = ex_subtract_minimum(to.sums[t], minimums[i], to.tokens->terms[t].sums[2 * block + i]);
     }
 }
 
@@ -213,25 +215,41 @@ EX_INLINE __m512 ex_byte_to_float(__m512i v, unsigned i) {
     return _mm512_cvtepi32_ps(i < 3 ? _mm512_and_si512(v, _mm512_set1_epi32(255)) : v);
 }
 
-/* An ex_chunk_type from read_NAME(source, number of blocks, sink). */
-#define EX_CHUNK_VARIANT(name, read, packed, kind, zero, block_bytes, chunk_bytes)                                     \
+/* From read_NAME(source, number of blocks, sink): what unpacks, what adds n_tokens tokens, and the type. */
+#define EX_CHUNK_UNPACK(name, read, packed, zero)                                                                      \
     static void unpack_##name(ex_chunk_rows from, size_t n_blocks, ex_chunk *out) {                                    \
-        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, NULL, zero});          \
-    }                                                                                                                  \
-    static void add_##name(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]) {   \
-        __m512 sum = _mm512_load_ps(sums);                                                                             \
-        const ex_source source = {from.first, from.stride, packed, token->ahead};                                      \
-        read(source, n_blocks, (ex_sink){NULL, token, &sum, zero});                                                    \
-        _mm512_store_ps(sums, sum);                                                                                    \
-    }                                                                                                                  \
-    const ex_chunk_type ex_chunk_##name = {kind, zero, block_bytes, chunk_bytes, unpack_##name, add_##name, packed};
+        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, 0, NULL, zero});       \
+    }
+
+#define EX_CHUNK_ADD(name, read, packed, zero, n)                                                                      \
+    static void add_##name##_##n(ex_chunk_rows from, size_t n_blocks, const ex_chunk_tokens *tokens,                   \
+                                 ex_lane_sums *sums) {                                                                 \
+        __m512 own[n];                                                                                                 \
+        for (size_t t = 0; t < n; t++) own[t] = _mm512_load_ps(sums[t]);                                               \
+        const ex_source source = {from.first, from.stride, packed, tokens->ahead};                                     \
+        read(source, n_blocks, (ex_sink){NULL, tokens, n, own, zero});                                                 \
+        for (size_t t = 0; t < n; t++) _mm512_store_ps(sums[t], own[t]);                                               \
+    }
 
 #define EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                      \
-    EX_CHUNK_VARIANT(name, read_##name, false, kind, zero, block_bytes, chunk_bytes)
+    EX_CHUNK_UNPACK(name, read_##name, false, zero)                                                                    \
+    EX_CHUNK_ADD(name, read_##name, false, zero, 1)                                                                    \
+    const ex_chunk_type ex_chunk_##name = {kind,         zero,        block_bytes,                                     \
+                                           chunk_bytes,  unpack_##name, {[1] = add_##name##_1}, false};
 
 /* Two of them, the other for packed rows. */
 #define EX_CHUNK_TYPES(name, kind, zero, block_bytes, chunk_bytes)                                                     \
     EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                          \
-    EX_CHUNK_VARIANT(name##_packed, read_##name, true, kind, zero, block_bytes, chunk_bytes)
+    EX_CHUNK_UNPACK(name##_packed, read_##name, true, zero)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 1)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 2)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 3)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 4)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 5)                                                            \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 6)                                                            \
+    const ex_chunk_type ex_chunk_##name##_packed = {                                                                   \
+        kind, zero, block_bytes, chunk_bytes, unpack_##name##_packed,                                                  \
+        {NULL, add_##name##_packed_1, add_##name##_packed_2, add_##name##_packed_3, add_##name##_packed_4,             \
+         add_##name##_packed_5, add_##name##_packed_6}, true};
 
 #endif

@@ -81,11 +81,6 @@ static inline void ex_store_group(const ex_quant_product *p, const ex_slab *s, s
         _mm512_mask_storeu_ps(out, ex_first_lanes(p->n_rows - first), values);
 }
 
-typedef union ex_token_terms { /* what one token adds to a chunk besides its quants */
-    _Alignas(64) int32_t zeros[EX_CHUNK_SUMS]; /* -zero * sum of quants, for each 32 or 16 weights */
-    float sums[EX_CHUNK_SUMS];                 /* sum of activations, likewise, where the type has minimums */
-} ex_token_terms;
-
 static inline void ex_prepare_terms(const ex_chunk_type *type, const int16_t *sums, const float *scales,
                                     size_t n_blocks, ex_token_terms *out) {
     const __m512i pairs = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

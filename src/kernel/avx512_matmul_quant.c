@@ -3,19 +3,42 @@
  * grouped; and the products inside a block are integers, exact in any order. */
 #include "kernel/avx512_matmul.h"
 
+enum {
+    TOKENS_MAX = 8, /* with packed rows, that meet them here */
+    PARTS_MAX = (TOKENS_MAX + EX_FEW_TOKENS - 1) / EX_FEW_TOKENS
+};
+
+/* One token's quants of n_blocks blocks, which are a whole chunk but at the end of some rows. */
+static inline void copy_quants(const int8_t *quants, size_t n_blocks, int8_t out[EX_CHUNK]) {
+    if (n_blocks == EX_CHUNK_BLOCKS)
+        for (size_t i = 0; i < EX_CHUNK; i += 64) _mm512_store_si512(out + i, _mm512_loadu_si512(quants + i));
+    else memcpy(out, quants, n_blocks * EX_QUANT_BLOCK);
+}
+
+/* What tokens [first, last) bring to n_blocks blocks from `column` on. */
+static inline void prepare_tokens(const ex_quant_product *p, size_t first, size_t last, size_t column, size_t n_blocks,
+                                  ex_chunk_tokens *out) {
+    const ex_activations *x = p->x;
+    for (size_t t = 0; t < last - first; t++) {
+        const size_t at = (first + t) * x->n_in + column;
+        const float *scales = x->scales + at / EX_QUANT_BLOCK;
+        copy_quants(x->quants + at, n_blocks, out->quants[t]);
+        _mm256_store_ps(out->scales[t], _mm256_maskz_loadu_ps((__mmask8)ex_first_lanes(n_blocks), scales));
+        ex_prepare_terms(p->type, x->sums + at / EX_SUM_BLOCK, scales, n_blocks, &out->terms[t]);
+    }
+}
+
 /* Group g of a slab; all columns. */
 static void multiply_group(const ex_quant_product *p, const ex_slab *s, size_t g) {
     const ex_activations *x = p->x;
-    _Alignas(64) float sums[EX_LANES] = {0};
+    _Alignas(64) ex_lane_sums sums = {0};
     _Alignas(64) ex_ragged_rows copy;
-    ex_token_terms terms;
+    ex_chunk_tokens token;
     for (size_t column = 0, offset = 0; column < x->n_in; column += EX_CHUNK, offset += p->type->chunk_bytes) {
         const size_t left = (x->n_in - column) / EX_QUANT_BLOCK;
         const size_t n_blocks = left < EX_CHUNK_BLOCKS ? left : EX_CHUNK_BLOCKS;
-        const float *scales = x->scales + column / EX_QUANT_BLOCK;
-        ex_prepare_terms(p->type, x->sums + column / EX_SUM_BLOCK, scales, n_blocks, &terms);
-        const ex_chunk_token token = {x->quants + column, scales, terms.zeros, terms.sums, {NULL}};
-        p->type->add(ex_slab_rows(p, s, g, offset, n_blocks, copy), n_blocks, &token, sums);
+        prepare_tokens(p, 0, 1, column, n_blocks, &token);
+        p->type->add[1](ex_slab_rows(p, s, g, offset, n_blocks, copy), n_blocks, &token, &sums);
     }
     ex_store_group(p, s, g, 0, _mm512_load_ps(sums));
 }
@@ -39,38 +62,58 @@ static void find_ahead(const uint8_t *next, size_t group_bytes, size_t n_groups,
     }
 }
 
-/* n_groups groups, 1 or EX_STREAMS, chunk by chunk in turn: one stream alone would not get all that memory gives. */
-static void multiply_packed(const ex_quant_product *p, size_t first, size_t n_groups) {
+typedef struct token_parts { /* that meet a chunk one after the other: tokens [starts[i], starts[i + 1]) */
+    size_t n, starts[PARTS_MAX + 1];
+    ex_chunk_tokens tokens[PARTS_MAX];
+} token_parts;
+
+static void divide_tokens(size_t n_tokens, token_parts *parts) {
+    parts->n = n_tokens <= EX_FEW_TOKENS ? 1 : (n_tokens + EX_FEW_TOKENS - 1) / EX_FEW_TOKENS;
+    parts->starts[0] = 0;
+    for (size_t i = 1; i < parts->n; i++) parts->starts[i] = i * n_tokens / parts->n;
+    parts->starts[parts->n] = n_tokens;
+}
+
+/* n_groups groups, 1 or EX_STREAMS, chunk by chunk in turn: one stream alone would not get all that memory gives. All
+ * tokens meet a chunk while it is in the first-level cache. */
+static void multiply_packed(const ex_quant_product *p, token_parts *parts, size_t first, size_t n_groups) {
     const ex_activations *x = p->x;
     const size_t group_bytes = EX_LANES * p->row_bytes, chunk_bytes = EX_LANES * p->type->chunk_bytes;
     const uint8_t *group = p->weights + first * p->row_bytes, *behind = group + n_groups * group_bytes;
-    _Alignas(64) float sums[EX_STREAMS][EX_LANES] = {{0}};
-    ex_token_terms terms;
+    _Alignas(64) ex_lane_sums sums[EX_STREAMS][TOKENS_MAX];
+    for (size_t g = 0; g < n_groups; g++)
+        for (size_t t = 0; t < x->n_tokens; t++) _mm512_store_ps(sums[g][t], _mm512_setzero_ps());
     for (size_t column = 0, at = 0; column < x->n_in; column += EX_CHUNK, at += chunk_bytes) {
         const size_t left = (x->n_in - column) / EX_QUANT_BLOCK;
         const size_t n_blocks = left < EX_CHUNK_BLOCKS ? left : EX_CHUNK_BLOCKS;
-        const float *scales = x->scales + column / EX_QUANT_BLOCK;
         const uint8_t *next = at + chunk_bytes < group_bytes ? group + at + chunk_bytes : behind;
-        ex_prepare_terms(p->type, x->sums + column / EX_SUM_BLOCK, scales, n_blocks, &terms);
-        ex_chunk_token token = {x->quants + column, scales, terms.zeros, terms.sums, {NULL}};
-        for (size_t g = 0; g < n_groups; g++) {
-            find_ahead(next, group_bytes, n_groups, g, chunk_bytes, token.ahead);
-            p->type->add((ex_chunk_rows){group + g * group_bytes + at, 0}, n_blocks, &token, sums[g]);
-        }
+        for (size_t i = 0; i < parts->n; i++)
+            prepare_tokens(p, parts->starts[i], parts->starts[i + 1], column, n_blocks, &parts->tokens[i]);
+        for (size_t g = 0; g < n_groups; g++)
+            for (size_t i = 0; i < parts->n; i++) {
+                ex_chunk_tokens *tokens = &parts->tokens[i];
+                const size_t start = parts->starts[i];
+                find_ahead(next, group_bytes, n_groups, g, chunk_bytes, tokens->ahead);
+                p->type->add[parts->starts[i + 1] - start]((ex_chunk_rows){group + g * group_bytes + at, 0}, n_blocks,
+                                                           tokens, sums[g] + start);
+            }
     }
-    for (size_t g = 0; g < n_groups; g++)
-        _mm512_storeu_ps(p->out + first + g * EX_LANES, _mm512_load_ps(sums[g]));
+    for (size_t t = 0; t < x->n_tokens; t++)
+        for (size_t g = 0; g < n_groups; g++)
+            _mm512_storeu_ps(p->out + t * p->out_stride + first + g * EX_LANES, _mm512_load_ps(sums[g][t]));
 }
 
-static void multiply_one_packed(const ex_quant_product *p) {
+static void multiply_few_packed(const ex_quant_product *p) {
     const size_t together = EX_STREAMS * EX_LANES;
     size_t first = 0;
-    for (; first + together <= p->n_rows; first += together) multiply_packed(p, first, EX_STREAMS);
-    for (; first < p->n_rows; first += EX_LANES) multiply_packed(p, first, 1);
+    token_parts parts;
+    divide_tokens(p->x->n_tokens, &parts);
+    for (; first + together <= p->n_rows; first += together) multiply_packed(p, &parts, first, EX_STREAMS);
+    for (; first < p->n_rows; first += EX_LANES) multiply_packed(p, &parts, first, 1);
 }
 
 static void matmul(const ex_quant_product *p) {
-    if (p->x->n_tokens == 1 && p->type->packed) multiply_one_packed(p);
+    if (p->x->n_tokens <= TOKENS_MAX && p->type->packed) multiply_few_packed(p);
     else if (p->x->n_tokens == 1) multiply_one(p);
     else ex_avx512_matmul_batch(p);
 }

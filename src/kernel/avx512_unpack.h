@@ -18,6 +18,7 @@ enum {
     EX_CHUNK_BLOCKS = EX_CHUNK / EX_QUANT_BLOCK,
     EX_CHUNK_SUMS = EX_CHUNK / EX_SUM_BLOCK,
     EX_STREAMS = 4,          /* groups of packed rows that one token reads side by side */
+    EX_FEW_TOKENS = 6,       /* that meet a chunk in registers together */
     EX_CHUNK_BYTES_MAX = 272 /* of one row, in the largest type: Q8_0 */
 };
 
@@ -41,13 +42,22 @@ typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the g
     size_t stride;
 } ex_chunk_rows;
 
-typedef struct ex_chunk_token { /* what one token brings to a chunk */
-    const int8_t *quants;
-    const float *scales;
-    const int32_t *zeros; /* -zero * sum of quants, for each 32 weights, or 16 if the type has two scales */
-    const float *sums;    /* sum of activations, likewise, if the type has minimums */
+typedef union ex_token_terms { /* what one token adds to a chunk besides its quants */
+    _Alignas(64) int32_t zeros[EX_CHUNK_SUMS]; /* -zero * sum of quants, for each 32 or 16 weights */
+    float sums[EX_CHUNK_SUMS];                 /* sum of activations, likewise, where the type has minimums */
+} ex_token_terms;
+
+typedef struct ex_chunk_tokens { /* what a few tokens bring to a chunk: in one place, for one pointer */
+    _Alignas(64) int8_t quants[EX_FEW_TOKENS][EX_CHUNK];
+    ex_token_terms terms[EX_FEW_TOKENS];
+    _Alignas(64) float scales[EX_FEW_TOKENS][EX_CHUNK_BLOCKS];
     const uint8_t *ahead[EX_STREAMS]; /* of packed rows: the memory to ask for, a line of each in turn */
-} ex_chunk_token;
+} ex_chunk_tokens;
+
+typedef float ex_lane_sums[EX_LANES];
+
+/* Adds the products with some tokens to the sums of sixteen rows, [tokens], without a chunk in between. */
+typedef void ex_add_chunk(ex_chunk_rows from, size_t n_blocks, const ex_chunk_tokens *tokens, ex_lane_sums *sums);
 
 typedef enum ex_chunk_kind { /* a scale for 32 weights or two, without minimums or with as many */
     EX_CHUNK_ONE_SCALE,
@@ -64,8 +74,7 @@ typedef struct ex_chunk_type {
     size_t chunk_bytes;
     /* For many tokens. */
     void (*unpack)(ex_chunk_rows from, size_t n_blocks, ex_chunk *out);
-    /* For one token: adds the products to the sums of the sixteen rows, without a chunk in between. */
-    void (*add)(ex_chunk_rows from, size_t n_blocks, const ex_chunk_token *token, float sums[EX_LANES]);
+    ex_add_chunk *add[EX_FEW_TOKENS + 1]; /* for so many tokens: for one, or for all numbers from one on if packed */
     bool packed; /* rows are those of ex_pack_rows */
 } ex_chunk_type;
 
