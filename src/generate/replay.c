@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "generate/replay.h"
+#include "sampler/policy_keys.h"
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
@@ -52,7 +53,7 @@ static uint64_t read_seed(ex_trace_reader *reader, const ex_json *header) {
 static ex_code read_policy(ex_replay *replay, const ex_json *header, ex_policy *policy, ex_error *error) {
     const ex_string text = ex_trace_text(&replay->reader, header, "policy");
     if (replay->reader.code != EX_OK) return replay->reader.code;
-    ex_code code = ex_policy_parse(policy, text.data, text.length, replay->reader.place, error);
+    ex_code code = ex_policy_parse_stored(policy, text.data, text.length, replay->reader.place, error);
     if (code != EX_OK && error) error->position = replay->reader.line;
     return code;
 }

@@ -249,6 +249,15 @@ ex_code ex_policy_parse_preset(ex_policy *policy, const char *text, size_t lengt
     return read_policy(&reader, policy, (slice){text, length});
 }
 
+ex_code ex_policy_parse_stored(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error) {
+    ex_policy values;
+    ex_policy_defaults(&values);
+    ex_code code = ex_policy_parse_preset(&values, text, length, name, error);
+    if (code == EX_OK) code = ex_policy_check(&values, error);
+    if (code == EX_OK) *policy = values;
+    return code;
+}
+
 ex_code ex_policy_read(ex_policy *policy, const char *path, ex_error *error) {
     FILE *file = fopen(path, "rb");
     if (!file) return ex_fail_system(error, path, "open");

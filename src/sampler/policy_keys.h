@@ -36,5 +36,7 @@ void ex_policy_defaults(ex_policy *policy);
 
 /* ex_policy_parse of a preset's own text: without a line `preset = NAME`, `policy` has the values that are left out. */
 ex_code ex_policy_parse_preset(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error);
+/* ex_policy_parse of what ex_policy_format once wrote: keys that were not there yet have the document's values. */
+ex_code ex_policy_parse_stored(ex_policy *policy, const char *text, size_t length, const char *name, ex_error *error);
 
 #endif
