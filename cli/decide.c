@@ -268,6 +268,7 @@ static ex_code measure(const decide_request *request, ex_score_reducer *reducer,
     *attention = NULL;
     *metrics = (ex_metrics){.sequence_varentropy = request->sequence_varentropy};
     ex_code code = ex_measure_logits(request->logits, request->n_vocab, request->policy.top_k, metrics, error);
+    if (code == EX_OK) code = ex_score_reducer_set_padding(reducer, request->policy.attention_padding, error);
     if (code == EX_OK && request->scores)
         code = ex_score_reduce(reducer, request->scores, request->n_layer, request->n_head, request->n_positions,
                                attention, error);

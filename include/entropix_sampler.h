@@ -108,11 +108,20 @@ EX_API ex_code ex_score_reducer_open(ex_score_reducer **out, ex_error *error);
 EX_API void ex_score_reducer_close(ex_score_reducer *reducer);
 EX_API ex_code ex_score_reduce(ex_score_reducer *reducer, const float *scores, int32_t n_layer, int32_t n_head,
                                size_t n_positions, const ex_attention **out, ex_error *error);
+/* From now on each layer is filled up to `slots` positions with unused ones of score 0, as if a cache of that size took
+ * part whole: what policies with `attention_padding` want. 0 (as opened): live positions only. */
+EX_API ex_code ex_score_reducer_set_padding(ex_score_reducer *reducer, int32_t slots, ex_error *error);
 
 /* ---- sampler: policy ---------------------------------------------------------------------------------------- */
 enum { EX_RULES_MAX = 8192 }; /* bytes of the text of a policy's rules */
 
 typedef enum ex_varentropy_source { EX_VARENTROPY_TOKEN, EX_VARENTROPY_SEQUENCE } ex_varentropy_source;
+
+typedef enum ex_drawing { /* how a token is drawn; noise: the largest of probability / noise, one number a candidate */
+    EX_DRAWING_INVERSE,           /* one uniform number, where it falls in the cumulated probabilities */
+    EX_DRAWING_EXPONENTIAL_NOISE, /* the same distribution by a race */
+    EX_DRAWING_UNIFORM_NOISE      /* a known fault: another distribution, in favour of the likely */
+} ex_drawing;
 
 /* Everything that a decision uses. Formulas: docs/SAMPLER.md. Field names are also the keys of policy files and of
  * `entropix decide`. helv: high entropy, low varentropy; lehv, hehv alike; ada: adaptive. A plain value: copy it. */
@@ -138,6 +147,9 @@ typedef struct ex_policy {
     ex_scope scope;
     ex_varentropy_source varentropy; /* which varentropy the conditions look at */
     int32_t sequence_window;         /* positions of sequence_varentropy_window */
+    int32_t attention_padding;       /* places of a cache that count for attention, used or not; 0: live ones */
+    ex_drawing draw;
+    bool fixed_key;                  /* the same random numbers at every position */
     int32_t clarify_token;           /* inserted by the clarify strategy; EX_TOKEN_NONE: clarify_text instead */
     int32_t clarify_cooldown;        /* generated tokens before it may be inserted again */
     int32_t clarify_limit;           /* insertions per answer */

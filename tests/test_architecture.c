@@ -265,6 +265,7 @@ static void check_statistics(const subject *s, const ex_attention *ours) {
     for (int32_t layer = 0; layer < ours->n_layer; layer++) {
         assert_int_equal(ours->n_positions[layer], expected->n_positions[layer]);
         assert_true(is_close(ours->layer_deviation[layer], expected->layer_deviation[layer], tolerance));
+        assert_true(is_close(ours->layer_entropy[layer], expected->layer_entropy[layer], tolerance));
         for (int32_t i = layer * TINY_HEADS; i < (layer + 1) * TINY_HEADS; i++) {
             assert_true(is_close(ours->head_entropy[i], expected->head_entropy[i], tolerance));
             assert_true(is_close(ours->head_maximum[i], expected->head_maximum[i], tolerance));

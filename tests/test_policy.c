@@ -92,7 +92,8 @@ static void test_every_key(void **state) {
         ex_policy policy = base;
         ex_error error;
         assert_ok(ex_policy_get(&base, key, before, sizeof before, &error), &error);
-        const char *others[] = {"1", "2", "0.25", "false", "last", "sequence", "[a]\n", NULL};
+        const char *others[] = {"1", "2", "0.25", "false", "last", "sequence", "uniform_noise",
+                                "true", "[a]\n", NULL};
         size_t n_accepted = 0;
         for (size_t i = 0; others[i]; i++) {
             if (strcmp(before, others[i]) == 0 || ex_policy_set(&policy, key, others[i], NULL) != EX_OK) continue;

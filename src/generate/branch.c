@@ -62,7 +62,8 @@ static size_t first_draws(const ex_generator *generator, ex_draw *draws, size_t 
     draws[count++] = generator->choice.draw;
     for (; count < wanted && count < distribution->count; count++) {
         ex_draw *draw = &draws[count];
-        ex_draw_best(distribution, 1, ex_generator_key(generator, position, (uint32_t)count), draw);
+        ex_draw_best(distribution, 1, EX_DRAWING_INVERSE, ex_generator_key(generator, position, (uint32_t)count),
+                     draw);
         for (size_t i = 0; is_taken(draws, count, draw->token); i++) draw->token = distribution->candidates[i].token;
     }
     return count;
@@ -124,10 +125,12 @@ static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *s
     const uint32_t index = (uint32_t)(branch - generator->branches) + 1;
     ex_choice choice;
     ex_random_key key = ex_generator_key(generator, ex_session_position(branch->session), index);
-    ex_code code = ex_sampler_step(branch->sampler, step->logits, step->attention, key, &choice, error);
+    const ex_attention *attention;
+    ex_code code = ex_generator_attention(generator, branch->session, step, &attention, error);
+    if (code == EX_OK) code = ex_sampler_step(branch->sampler, step->logits, attention, key, &choice, error);
     if (code != EX_OK) return code;
     ex_generator_count(generator, &choice);
-    ex_tracer_measured(generator->tracer, step->attention);
+    ex_tracer_measured(generator->tracer, attention);
     branch->sum_confidence += ex_confidence(ex_sampler_policy(branch->sampler), &choice.metrics);
     branch->is_live = branch->n_tokens < limit && goes_on(generator, &choice);
     return branch->is_live ? add_token(generator, branch, branch->sampler, &choice, key, error) : EX_OK;

@@ -78,6 +78,7 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
     if (code == EX_OK) code = ex_generator_teach(generator, generator->sampler, error);
     if (code == EX_OK) code = open_text(generator, error);
     if (code == EX_OK) code = set_clarification(generator, error);
+    if (code == EX_OK) code = ex_padding_open(generator, error);
     if (code == EX_OK) code = ex_lookahead_open(generator, error);
     if (code == EX_OK) code = ex_branches_open(generator, error);
     if (code == EX_OK)
@@ -110,6 +111,7 @@ ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_gene
 
 void ex_generator_close(ex_generator *generator) {
     if (!generator) return;
+    ex_padding_close(generator);
     ex_lookahead_close(generator);
     ex_branches_close(generator);
     ex_queue_close(&generator->queue);
@@ -328,11 +330,13 @@ static ex_code advance(ex_generator *generator, ex_error *error) {
     if (code != EX_OK) return code;
     if (generator->n_to_insert > 0) return insert_next(generator, error);
     const ex_random_key key = ex_generator_key(generator, generator->position, 0);
-    code = ex_sampler_step(generator->sampler, generator->step.logits, generator->step.attention, key,
-                           &generator->choice, error);
+    const ex_attention *attention;
+    code = ex_generator_attention(generator, generator->session, &generator->step, &attention, error);
+    if (code == EX_OK)
+        code = ex_sampler_step(generator->sampler, generator->step.logits, attention, key, &generator->choice, error);
     if (code != EX_OK) return code;
     ex_generator_count(generator, &generator->choice);
-    ex_tracer_measured(generator->tracer, generator->step.attention);
+    ex_tracer_measured(generator->tracer, attention);
     code = actions[generator->choice.decision.action](generator, error);
     return code == EX_OK ? ex_avoid_banned(generator, error) : code;
 }

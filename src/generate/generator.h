@@ -80,6 +80,7 @@ struct ex_generator {
     int32_t retried[EX_EXCLUDED_MAX];
     size_t n_retried;
     ex_text_list banned;   /* texts that must not come */
+    ex_score_reducer *reducer; /* of policies that count unused places; otherwise NULL */
     ex_tracer *tracer;     /* NULL: nobody wants a trace */
 };
 
@@ -108,6 +109,13 @@ void ex_generator_count(ex_generator *generator, const ex_choice *choice);
 bool ex_generator_waits(const ex_generator *generator);
 ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
+
+/* padding.c */
+ex_code ex_padding_open(ex_generator *generator, ex_error *error);
+void ex_padding_close(ex_generator *generator);
+/* The attention of a session's newest step as the policy wants it; valid until the next call. */
+ex_code ex_generator_attention(const ex_generator *generator, const ex_session *session, const ex_step *step,
+                               const ex_attention **out, ex_error *error);
 
 /* lookahead.c */
 ex_code ex_lookahead_open(ex_generator *generator, ex_error *error);

@@ -94,11 +94,13 @@ static void add_metrics(ex_metrics *sum, const ex_metrics *metrics, double weigh
 }
 
 /* The sampler that measures has no history: metrics of the sequence are those of a first position. */
-static ex_code measure(ex_generator *generator, const ex_step *step, ex_outlook *ahead, int32_t *likeliest,
-                       ex_error *error) {
+static ex_code measure(ex_generator *generator, const ex_session *session, const ex_step *step, ex_outlook *ahead,
+                       int32_t *likeliest, ex_error *error) {
     ex_metrics metrics;
-    ex_code code =
-        ex_sampler_measure(generator->ahead_sampler, step->logits, step->attention, &metrics, likeliest, error);
+    const ex_attention *attention;
+    ex_code code = ex_generator_attention(generator, session, step, &attention, error);
+    if (code == EX_OK)
+        code = ex_sampler_measure(generator->ahead_sampler, step->logits, attention, &metrics, likeliest, error);
     if (code == EX_OK) add_metrics(&ahead->metrics, &metrics, 1.0 / ex_sampler_policy(generator->sampler)->lookahead);
     return code;
 }
@@ -114,7 +116,7 @@ static ex_code go_on(ex_generator *generator, ahead_group *group, ex_outlook *ah
     for (int32_t depth = 1; depth < policy->lookahead && (size_t)depth <= left && code == EX_OK; depth++) {
         code = ex_sessions_evaluate(second, tokens, group->count, steps, error);
         for (size_t i = 0; i < group->count && code == EX_OK; i++)
-            code = measure(generator, &steps[i], &ahead[i], &tokens[i], error);
+            code = measure(generator, second[i], &steps[i], &ahead[i], &tokens[i], error);
     }
     for (size_t i = 0; i < group->count; i++) ex_session_rewind(second[i], 0, NULL);
     return code;
@@ -126,7 +128,7 @@ static ex_code score(ex_generator *generator, ahead_group *group, ex_error *erro
     ex_code code = EX_OK;
     for (size_t i = 0; i < group->count && code == EX_OK; i++) {
         generator->ahead[i] = (ex_outlook){.token = group->tokens[i]};
-        code = measure(generator, &group->steps[i], &generator->ahead[i], &next[i], error);
+        code = measure(generator, group->sessions[i], &group->steps[i], &generator->ahead[i], &next[i], error);
     }
     if (code == EX_OK && policy->lookahead > 1) code = go_on(generator, group, generator->ahead, next, error);
     for (size_t i = 0; i < group->count && code == EX_OK; i++)

@@ -348,7 +348,7 @@ ex_code ex_replay_decide(ex_replay *replay, ex_replay_answer *answer, const ex_t
     if (begins_branch(answer, row) && takes_token(replayed->decision.action)) {
         ex_random_key key = key_of(answer, row);
         key.attempt = row->attempt;
-        ex_draw_best(&replayed->distribution, 1, key, &replayed->draw);
+        ex_draw_best(&replayed->distribution, 1, EX_DRAWING_INVERSE, key, &replayed->draw);
     }
     if (!look_ahead(replay, answer, row, replayed)) step->decidable = false;
     note_first(answer, row, replayed);

@@ -128,7 +128,8 @@ ex_attention_scores ex_avx2_attention_scores_f16, ex_avx2_attention_scores_f32,
 ex_attention_values ex_avx2_attention_values_f16, ex_avx2_attention_values_f32,
     ex_avx2_attention_values_q8_0;
 void ex_avx2_softmax(float *row, size_t n, ex_row_statistics *statistics);
-double ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+ex_head_sums ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                    size_t last);
 
 void ex_avx2_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
 void ex_avx2_rms_norm(const float *x, const float *weight, size_t n, float epsilon, float *out);

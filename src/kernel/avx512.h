@@ -91,7 +91,8 @@ ex_attention_scores ex_avx512_attention_scores_f16, ex_avx512_attention_scores_f
 void ex_avx512_softmax(float *row, size_t n, ex_row_statistics *statistics);
 ex_attention_values ex_avx512_attention_values_f16, ex_avx512_attention_values_f32,
     ex_avx512_attention_values_q8_0;
-double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+ex_head_sums ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                      size_t last);
 
 size_t ex_avx512_arranged_bytes(size_t n_tokens, size_t n_in);
 void ex_avx512_arrange(const ex_activations *x, size_t token, size_t from, size_t n, void *arranged);

@@ -1,6 +1,7 @@
 /* avx512_attention.c - attention of one head over pages of the KV cache, with its statistics. */
 #include "kernel/avx512.h"
 
+#include <float.h>
 #include <math.h>
 
 enum {
@@ -266,11 +267,36 @@ void ex_avx512_attention_values_f32(const float *probabilities, size_t stride, s
 
 /* ---- heads -------------------------------------------------------------------------------------------------- */
 
-/* The sum over all heads of |P - mean| for n_vectors times sixteen positions, of which `lanes` exist. */
-EX_INLINE __m512d deviation(const float *probabilities, size_t stride, size_t n_head, size_t n_vectors,
-                            __mmask16 lanes) {
+typedef struct lane_sums {
+    __m512d deviation, entropy;
+} lane_sums;
+
+/* log2 of normal numbers: the exponent, and ln f = 2 artanh s with s = (f - 1) / (f + 1) of a fraction f about 1, by
+ * its series; the first term left out is below 1e-9. */
+EX_INLINE __m512 binary_logarithm(__m512 x) {
+    const __m512 one = _mm512_set1_ps(1);
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i exponent = _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(EX_BITS_OF_SQRT_HALF)), 23);
+    const __m512 f = _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)));
+    const __m512 s = _mm512_div_ps(_mm512_sub_ps(f, one), _mm512_add_ps(f, one)), s2 = _mm512_mul_ps(s, s);
+    __m512 series = _mm512_fmadd_ps(_mm512_set1_ps(1.0f / 9), s2, _mm512_set1_ps(1.0f / 7));
+    series = _mm512_fmadd_ps(series, s2, _mm512_set1_ps(1.0f / 5));
+    series = _mm512_fmadd_ps(series, s2, _mm512_set1_ps(1.0f / 3));
+    series = _mm512_fmadd_ps(series, s2, one);
+    series = _mm512_mul_ps(series, _mm512_mul_ps(s, _mm512_set1_ps((float)(2 * M_LOG2E))));
+    return _mm512_add_ps(_mm512_cvtepi32_ps(exponent), series);
+}
+
+EX_INLINE __m512 negative_entropy(__m512 mean) {
+    mean = _mm512_max_ps(mean, _mm512_set1_ps(FLT_MIN));
+    return _mm512_mul_ps(mean, binary_logarithm(mean));
+}
+
+/* Of n_vectors times sixteen positions, of which `lanes` exist. */
+EX_INLINE lane_sums sum_heads(const float *probabilities, size_t stride, size_t n_head, size_t n_vectors,
+                              __mmask16 lanes) {
     __m512 means[4], sums[4];
-    __m512d sum = _mm512_setzero_pd();
+    lane_sums out = {_mm512_setzero_pd(), _mm512_setzero_pd()};
     for (size_t v = 0; v < n_vectors; v++) means[v] = sums[v] = _mm512_setzero_ps();
     for (size_t h = 0; h < n_head; h++)
         for (size_t v = 0; v < n_vectors; v++)
@@ -282,16 +308,23 @@ EX_INLINE __m512d deviation(const float *probabilities, size_t stride, size_t n_
             __m512 row = _mm512_maskz_loadu_ps(lanes, probabilities + h * stride + v * EX_LANES);
             sums[v] = _mm512_add_ps(sums[v], ex_absolute(_mm512_sub_ps(row, means[v])));
         }
-    for (size_t v = 0; v < n_vectors; v++) sum = ex_add_as_doubles(sum, sums[v]);
-    return sum;
+    for (size_t v = 0; v < n_vectors; v++) {
+        out.deviation = ex_add_as_doubles(out.deviation, sums[v]);
+        out.entropy = ex_add_as_doubles(out.entropy, negative_entropy(means[v]));
+    }
+    return out;
 }
 
-double ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
-    __m512d sum = _mm512_setzero_pd();
-    size_t j = first;
-    for (; j + 4 * EX_LANES <= last; j += 4 * EX_LANES)
-        sum = _mm512_add_pd(sum, deviation(probabilities + j, stride, n_head, 4, 0xFFFF));
-    for (; j < last; j += EX_LANES)
-        sum = _mm512_add_pd(sum, deviation(probabilities + j, stride, n_head, 1, ex_first_lanes(last - j)));
-    return ex_sum_double_lanes(sum);
+ex_head_sums ex_avx512_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                      size_t last) {
+    __m512d deviation = _mm512_setzero_pd(), entropy = deviation;
+    for (size_t j = first; j < last;) {
+        const bool whole = j + 4 * EX_LANES <= last;
+        const lane_sums sums = whole ? sum_heads(probabilities + j, stride, n_head, 4, 0xFFFF)
+                                     : sum_heads(probabilities + j, stride, n_head, 1, ex_first_lanes(last - j));
+        deviation = _mm512_add_pd(deviation, sums.deviation);
+        entropy = _mm512_add_pd(entropy, sums.entropy);
+        j += whole ? 4 * EX_LANES : EX_LANES;
+    }
+    return (ex_head_sums){ex_sum_double_lanes(deviation), -ex_sum_double_lanes(entropy)};
 }

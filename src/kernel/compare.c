@@ -81,7 +81,9 @@ static void run_softmax(const ex_kernels *kernels, operands *o) {
 
 static void run_head_deviation(const ex_kernels *kernels, operands *o) {
     const size_t stride = N_VALUES / N_HEAD;
-    o->scalars[0] = kernels->head_deviation(o->values, stride, N_HEAD, 0, stride);
+    ex_head_sums sums = kernels->head_deviation(o->values, stride, N_HEAD, 0, stride);
+    o->scalars[0] = sums.deviation;
+    o->scalars[1] = sums.entropy;
 }
 
 static void run_rms_norm(const ex_kernels *kernels, operands *o) {

@@ -84,6 +84,13 @@ static inline size_t ex_kv_key_index(size_t d, size_t position) {
     return (d / 4 * EX_KV_PAGE + position) * 4 + d % 4;
 }
 
+enum { EX_BITS_OF_SQRT_HALF = 0x3F3504F3 }; /* as a float */
+
+typedef struct ex_head_sums { /* over positions, M the mean over heads of P */
+    double deviation; /* of |P - M|, over heads too */
+    double entropy;   /* of -M log2 M, with log2 M right within 2^-22 max(1, |log2 M|) */
+} ex_head_sums;
+
 typedef struct ex_row_statistics { /* of one head's attention */
     float maximum;       /* largest probability */
     double entropy;      /* bits */
@@ -118,9 +125,9 @@ typedef struct ex_kernels {
      * -infinity: probability 0, and they count neither in the sums nor in the mean. */
     void (*softmax)(float *row, size_t n, ex_row_statistics *statistics);
     ex_attention_values *attention_values[EX_KV_TYPE_COUNT];
-    /* Sum over heads and positions [first, last) of |P[h][j] - mean over heads of P[h][j]|;
-     * probabilities [n_head][stride]. */
-    double (*head_deviation)(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+    /* Of positions [first, last); probabilities [n_head][stride]. */
+    ex_head_sums (*head_deviation)(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                   size_t last);
 
     /* Reads every byte, for measuring bandwidth; the result only keeps the compiler from dropping the loads. */
     uint64_t (*read_memory)(const void *memory, size_t n_bytes);

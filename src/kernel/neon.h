@@ -104,7 +104,8 @@ EX_UNPACKED_TYPES(EX_DECLARE_NEON_MATMUL)
 ex_attention_scores ex_neon_attention_scores_f16, ex_neon_attention_scores_f32;
 ex_attention_values ex_neon_attention_values_f16, ex_neon_attention_values_f32;
 void ex_neon_softmax(float *row, size_t n, ex_row_statistics *statistics);
-double ex_neon_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+ex_head_sums ex_neon_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                    size_t last);
 
 void ex_neon_quantize_row(const float *values, size_t n, int8_t *quants, float *scales, int16_t *sums);
 void ex_neon_rms_norm(const float *x, const float *weight, size_t n, float epsilon, float *out);

@@ -2,6 +2,7 @@
 #include "kernel/neon.h"
 #include "kernel/portable.h"
 
+#include <float.h>
 #include <math.h>
 
 /* ---- scores and weighted values: tiles of queries times groups of eight -------------------------------------- */
@@ -176,9 +177,26 @@ void ex_neon_softmax(float *row, size_t n, ex_row_statistics *statistics) {
 
 /* ---- deviation of the heads --------------------------------------------------------------------------------- */
 
-double ex_neon_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
+/* log2 of normal numbers: the exponent, and ln f = 2 artanh s with s = (f - 1) / (f + 1) of a fraction f about 1, by
+ * its series; the first term left out is below 1e-9. */
+static inline float32x4_t binary_logarithm(float32x4_t x) {
+    const float32x4_t one = vdupq_n_f32(1);
+    const int32x4_t bits = vreinterpretq_s32_f32(x);
+    const int32x4_t exponent = vshrq_n_s32(vsubq_s32(bits, vdupq_n_s32(EX_BITS_OF_SQRT_HALF)), 23);
+    const float32x4_t f = vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
+    const float32x4_t s = vdivq_f32(vsubq_f32(f, one), vaddq_f32(f, one)), s2 = vmulq_f32(s, s);
+    float32x4_t series = vfmaq_f32(vdupq_n_f32(1.0f / 7), vdupq_n_f32(1.0f / 9), s2);
+    series = vfmaq_f32(vdupq_n_f32(1.0f / 5), series, s2);
+    series = vfmaq_f32(vdupq_n_f32(1.0f / 3), series, s2);
+    series = vfmaq_f32(one, series, s2);
+    series = vmulq_f32(series, vmulq_n_f32(s, (float)(2 * M_LOG2E)));
+    return vaddq_f32(vcvtq_f32_s32(exponent), series);
+}
+
+ex_head_sums ex_neon_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                    size_t last) {
     const float share = 1 / (float)n_head;
-    float64x2_t total = vdupq_n_f64(0);
+    float64x2_t total = vdupq_n_f64(0), entropy = total;
     for (size_t j = first; j < last; j += 4) {
         float32x4_t mean = vdupq_n_f32(0), deviation = mean;
         for (size_t h = 0; h < n_head; h++)
@@ -189,6 +207,8 @@ double ex_neon_head_deviation(const float *probabilities, size_t stride, size_t 
             deviation = vaddq_f32(deviation, vabdq_f32(p, mean));
         }
         total = neon_add_as_doubles(total, deviation);
+        mean = vmaxq_f32(mean, vdupq_n_f32(FLT_MIN));
+        entropy = neon_add_as_doubles(entropy, vmulq_f32(mean, binary_logarithm(mean)));
     }
-    return vaddvq_f64(total);
+    return (ex_head_sums){vaddvq_f64(total), -vaddvq_f64(entropy)};
 }

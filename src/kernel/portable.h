@@ -19,6 +19,7 @@ ex_attention_scores ex_portable_attention_scores_f16, ex_portable_attention_scor
 ex_attention_values ex_portable_attention_values_f16, ex_portable_attention_values_f32,
     ex_portable_attention_values_q8_0;
 void ex_portable_softmax(float *row, size_t n, ex_row_statistics *statistics);
-double ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last);
+ex_head_sums ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                        size_t last);
 
 #endif

@@ -120,13 +120,15 @@ void ex_portable_attention_values_q8_0(const float *probabilities, size_t stride
             }
 }
 
-double ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first, size_t last) {
-    double sum = 0;
+ex_head_sums ex_portable_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
+                                        size_t last) {
+    ex_head_sums sums = {0, 0};
     for (size_t j = first; j < last; j++) {
         double mean = 0;
         for (size_t h = 0; h < n_head; h++) mean += (double)probabilities[h * stride + j];
         mean /= (double)n_head;
-        for (size_t h = 0; h < n_head; h++) sum += fabs((double)probabilities[h * stride + j] - mean);
+        for (size_t h = 0; h < n_head; h++) sums.deviation += fabs((double)probabilities[h * stride + j] - mean);
+        if (mean > 0) sums.entropy -= mean * log2(mean);
     }
-    return sum;
+    return sums;
 }

@@ -326,7 +326,7 @@ void ex_attention_deviation(const ex_batch *batch, const ex_worker *worker, size
             if (piece % (size_t)worker->count != (size_t)worker->index) continue;
             size_t first = span.first + chunk * EX_DEVIATION_CHUNK;
             size_t last = span.last - first < EX_DEVIATION_CHUNK ? span.last : first + EX_DEVIATION_CHUNK;
-            statistics->deviation[layer * statistics->n_chunks + chunk] = batch->model->kernels->head_deviation(
+            statistics->head_sums[layer * statistics->n_chunks + chunk] = batch->model->kernels->head_deviation(
                 w->probabilities + i * n_head * w->scores_stride, w->scores_stride, n_head, first, last);
         }
     }
@@ -338,9 +338,15 @@ static void finish_timeline(const ex_batch *batch, size_t timeline) {
     for (size_t layer = 0; layer < (size_t)batch->model->shape.n_layer; layer++) {
         ex_span span = columns_of(batch, timeline, layer);
         size_t n_positions = span.last - span.first;
-        double sum = 0, n_terms = (double)batch->model->shape.n_head * (double)n_positions;
-        for (size_t i = 0; i < n_chunks_of(span); i++) sum += statistics->deviation[layer * statistics->n_chunks + i];
-        statistics->layer_deviation[layer] = sum / n_terms;
+        ex_head_sums sums = {0, 0};
+        const double n_terms = (double)batch->model->shape.n_head * (double)n_positions;
+        for (size_t i = 0; i < n_chunks_of(span); i++) {
+            const ex_head_sums *chunk = &statistics->head_sums[layer * statistics->n_chunks + i];
+            sums.deviation += chunk->deviation;
+            sums.entropy += chunk->entropy;
+        }
+        statistics->layer_deviation[layer] = sums.deviation / n_terms;
+        statistics->layer_entropy[layer] = sums.entropy;
         statistics->n_positions[layer] = (int32_t)n_positions;
     }
 }

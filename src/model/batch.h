@@ -8,8 +8,8 @@
 typedef struct ex_statistics { /* of a timeline's last query */
     int32_t *n_positions;    /* [n_layer] */
     double *head_entropy, *head_maximum, *head_strength; /* [n_layer][n_head] */
-    double *layer_deviation; /* [n_layer] */
-    double *deviation;       /* [n_layer][n_chunks], sums over EX_DEVIATION_CHUNK positions each */
+    double *layer_deviation, *layer_entropy; /* [n_layer] */
+    ex_head_sums *head_sums; /* [n_layer][n_chunks], over EX_DEVIATION_CHUNK positions each */
     size_t n_chunks;
 } ex_statistics;
 

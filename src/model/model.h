@@ -35,6 +35,8 @@ void ex_session_assign(ex_session *to, const ex_session *from);
 void ex_session_exchange(ex_session *a, ex_session *b);
 /* KV pages that the whole family of sessions uses. */
 size_t ex_session_pages_in_use(const ex_session *session);
+/* From the next evaluation on, as keep_scores of its options: for it and for forks to come. */
+ex_code ex_session_keep_scores(ex_session *session, ex_error *error);
 /* The results of the last evaluation. */
 ex_step ex_session_step(ex_session *session);
 

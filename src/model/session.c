@@ -19,6 +19,7 @@ struct ex_session {
     ex_attention attention;  /* view of the statistics */
     float *logits;           /* [n_vocab] */
     float *scores;           /* [n_layer][n_head][positions] of the last query, or NULL */
+    float *late_scores;      /* the same, where they were asked for after opening */
     float *rope_frequencies; /* [EX_ROPE_COUNT][n_rot / 2] */
     size_t n_scored;         /* columns that the last query's scores have */
     void *memory;
@@ -55,7 +56,8 @@ static void carve(ex_session *session, ex_region *region) {
     s->head_maximum = ex_region_carve(region, n_layer, n_head, sizeof *s->head_maximum);
     s->head_strength = ex_region_carve(region, n_layer, n_head, sizeof *s->head_strength);
     s->layer_deviation = ex_region_carve(region, n_layer, 1, sizeof *s->layer_deviation);
-    s->deviation = ex_region_carve(region, n_layer, s->n_chunks, sizeof *s->deviation);
+    s->layer_entropy = ex_region_carve(region, n_layer, 1, sizeof *s->layer_entropy);
+    s->head_sums = ex_region_carve(region, n_layer, s->n_chunks, sizeof *s->head_sums);
     session->rope_frequencies =
         ex_region_carve(region, EX_ROPE_COUNT, (size_t)shape->n_rot / 2, sizeof *session->rope_frequencies);
     session->logits = ex_region_carve(region, 1, (size_t)shape->n_vocab, sizeof *session->logits);
@@ -84,8 +86,8 @@ static ex_code open_session(ex_session **out, ex_model *model, const ex_session_
         ex_rope_frequencies(shape, &model->weights, kind, options->n_context,
                             session->rope_frequencies + kind * (shape->n_rot / 2));
     const ex_statistics *s = &session->statistics;
-    session->attention = (ex_attention){shape->n_layer,  shape->n_head,    s->n_positions,    s->head_entropy,
-                                        s->head_maximum, s->head_strength, s->layer_deviation, NULL};
+    session->attention = (ex_attention){shape->n_layer,  shape->n_head,    s->n_positions,     s->head_entropy,
+                                        s->head_maximum, s->head_strength, s->layer_deviation, s->layer_entropy};
     *out = session;
     return EX_OK;
 }
@@ -108,6 +110,7 @@ ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_opt
 void ex_session_close(ex_session *session) {
     if (!session) return;
     ex_kv_close(&session->kv);
+    free(session->late_scores);
     ex_release(session->memory, session->n_bytes);
     free(session);
 }
@@ -291,6 +294,17 @@ ex_code ex_sessions_evaluate(ex_session *const *sessions, const int32_t *tokens,
     for (size_t i = 0; i < n_sessions && code != EX_OK; i++)
         ex_session_rewind(sessions[i], sessions[i]->position - 1, NULL);
     return code;
+}
+
+ex_code ex_session_keep_scores(ex_session *session, ex_error *error) {
+    if (session->scores) return EX_OK;
+    const ex_shape *shape = &session->model->shape;
+    const size_t n_columns = session->options.n_context + ex_layer_sinks(session->model->weights.layers);
+    session->late_scores = ex_allocate((size_t)shape->n_layer * (size_t)shape->n_head * n_columns, sizeof(float));
+    if (!session->late_scores) return ex_fail_memory(error, "the attention scores of a session");
+    session->scores = session->late_scores;
+    session->options.keep_scores = true; /* of its forks too */
+    return EX_OK;
 }
 
 const float *ex_session_scores(const ex_session *session, size_t *n_positions) {

@@ -32,14 +32,42 @@ static const ex_candidate *candidate_at(const ex_distribution *distribution, dou
     return &distribution->candidates[last];
 }
 
-void ex_draw_best(const ex_distribution *distribution, int32_t n_draws, ex_random_key key, ex_draw *out) {
+enum { NOISE_DRAW = 1 << 30, NOISE_SHIFT = 24 }; /* draw indices of noise: the draw's number above the candidate's */
+
+/* The candidate with the largest probability / noise; *uniform becomes the number behind the winner's noise. */
+static const ex_candidate *candidate_by_noise(const ex_distribution *distribution, ex_drawing drawing,
+                                              ex_random_key key, uint32_t draw, double *uniform) {
+    const uint32_t first = (uint32_t)NOISE_DRAW + (draw << NOISE_SHIFT);
+    const ex_candidate *best = distribution->candidates;
+    double most = -1;
+    for (size_t i = 0; i < distribution->count; i++) {
+        const double number = uniform_of(key, first + (uint32_t)i);
+        const double noise = drawing == EX_DRAWING_UNIFORM_NOISE ? number : -log1p(-number);
+        const double value = distribution->candidates[i].probability / noise;
+        if (!(value > most)) continue;
+        most = value;
+        best = &distribution->candidates[i];
+        *uniform = number;
+    }
+    return best;
+}
+
+static const ex_candidate *draw_one(const ex_distribution *distribution, ex_drawing drawing, ex_random_key key,
+                                    uint32_t draw, double *uniform) {
+    if (drawing != EX_DRAWING_INVERSE) return candidate_by_noise(distribution, drawing, key, draw, uniform);
+    *uniform = uniform_of(key, draw);
+    return candidate_at(distribution, *uniform);
+}
+
+void ex_draw_best(const ex_distribution *distribution, int32_t n_draws, ex_drawing drawing, ex_random_key key,
+                  ex_draw *out) {
     out->token = EX_TOKEN_NONE;
     out->n_draws = 0;
     if (distribution->count == 0) return;
     const ex_candidate *best = NULL;
     for (int32_t i = 0; i < n_draws && i < EX_DRAWS_MAX; i++) {
-        const double uniform = uniform_of(key, (uint32_t)i);
-        const ex_candidate *drawn = candidate_at(distribution, uniform);
+        double uniform = 0;
+        const ex_candidate *drawn = draw_one(distribution, drawing, key, (uint32_t)i, &uniform);
         out->uniform[i] = uniform;
         out->drawn[i] = drawn->token;
         out->n_draws = i + 1;

@@ -8,7 +8,8 @@
 double ex_confidence(const ex_policy *policy, const ex_metrics *metrics);
 
 /* Draws n_draws times (at most EX_DRAWS_MAX); the candidate with the best score wins, the first drawn on a tie. */
-void ex_draw_best(const ex_distribution *distribution, int32_t n_draws, ex_random_key key, ex_draw *out);
+void ex_draw_best(const ex_distribution *distribution, int32_t n_draws, ex_drawing drawing, ex_random_key key,
+                  ex_draw *out);
 /* One draw from the distribution that the winner of n draws has. */
 void ex_draw_exact(const ex_distribution *distribution, int32_t n, ex_random_key key, ex_draw *out);
 

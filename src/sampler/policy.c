@@ -13,9 +13,14 @@
 
 static const char *const scopes[] = {[EX_SCOPE_ALL] = "all", [EX_SCOPE_LAST] = "last", NULL};
 static const char *const sources[] = {[EX_VARENTROPY_TOKEN] = "token", [EX_VARENTROPY_SEQUENCE] = "sequence", NULL};
+static const char *const drawings[] = {[EX_DRAWING_INVERSE] = "inverse",
+                                       [EX_DRAWING_EXPONENTIAL_NOISE] = "exponential_noise",
+                                       [EX_DRAWING_UNIFORM_NOISE] = "uniform_noise",
+                                       NULL};
 static const char *const switches[] = {"false", "true", NULL};
 
-_Static_assert(sizeof(ex_scope) == sizeof(int32_t) && sizeof(ex_varentropy_source) == sizeof(int32_t),
+_Static_assert(sizeof(ex_scope) == sizeof(int32_t) && sizeof(ex_varentropy_source) == sizeof(int32_t) &&
+                   sizeof(ex_drawing) == sizeof(int32_t),
                "choices are stored as int32_t");
 
 #define ROW(key, kind, low, high, value, words) {#key, offsetof(ex_policy, key), kind, low, high, value, words}
@@ -37,6 +42,9 @@ const ex_policy_key_row ex_policy_keys[] = {
     CHOICE(scope, scopes, "all"),
     CHOICE(varentropy, sources, "token"),
     INTEGER(sequence_window, 2, 4096, "64"),
+    INTEGER(attention_padding, 0, COUNT_MAX, "0"),
+    CHOICE(draw, drawings, "inverse"),
+    SWITCH(fixed_key, "false"),
     NUMBER(low_entropy, 0, 1000, "0.1"),
     NUMBER(low_varentropy, 0, 10000, "0.1"),
     NUMBER(clarify_entropy, 0, 1000, "3"),

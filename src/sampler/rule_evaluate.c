@@ -174,6 +174,9 @@ static truth *run_truth(truth *fact, const ex_instruction *at, const ex_rule_inp
     case EX_OPERATION_MAY_INSERT:
         fact[1] = without_metric(input->may_insert);
         return fact + 1;
+    case EX_OPERATION_FIRST_TOKEN:
+        fact[1] = without_metric(input->history && input->history->count == 0);
+        return fact + 1;
     case EX_OPERATION_NOT:
         fact[0] = opposite(fact[0]);
         return fact;

@@ -34,6 +34,7 @@ static const struct operation_effect {
     [EX_OPERATION_EXP2] = {1, 0, EX_VALUE_NUMBER},       [EX_OPERATION_LESS] = {2, 0, EX_VALUE_TRUTH},
     [EX_OPERATION_AT_MOST] = {2, 0, EX_VALUE_TRUTH},     [EX_OPERATION_GREATER] = {2, 0, EX_VALUE_TRUTH},
     [EX_OPERATION_AT_LEAST] = {2, 0, EX_VALUE_TRUTH},    [EX_OPERATION_MAY_INSERT] = {0, 0, EX_VALUE_TRUTH},
+    [EX_OPERATION_FIRST_TOKEN] = {0, 0, EX_VALUE_TRUTH},
     [EX_OPERATION_NOT] = {0, 1, EX_VALUE_TRUTH},         [EX_OPERATION_AND] = {0, 2, EX_VALUE_TRUTH},
     [EX_OPERATION_OR] = {0, 2, EX_VALUE_TRUTH},          [EX_OPERATION_UNTIL] = {0, 2, EX_VALUE_TRUTH},
 };
@@ -63,7 +64,7 @@ static const named_operation comparisons[] = {
     {NULL, EX_OPERATION_COUNT, 0, 0},
 };
 
-static const char *const words[] = {"and", "or", "not", "until", "may_insert", "varentropy", NULL};
+static const char *const words[] = {"and", "or", "not", "until", "may_insert", "first_token", "varentropy", NULL};
 
 static const named_operation *find(const named_operation *table, const ex_rule_token *token) {
     for (; table->name; table++)
@@ -252,6 +253,10 @@ static bool parse_name(rule_parser *parser, ex_value_kind *kind) {
     if (ex_rule_token_is(&name, "may_insert")) {
         *kind = EX_VALUE_TRUTH;
         return emit_operation(parser, EX_OPERATION_MAY_INSERT);
+    }
+    if (ex_rule_token_is(&name, "first_token")) {
+        *kind = EX_VALUE_TRUTH;
+        return emit_operation(parser, EX_OPERATION_FIRST_TOKEN);
     }
     int16_t metric = find_any_metric(&name);
     if (metric == EX_METRIC_NONE) return parse_key(parser, &name);

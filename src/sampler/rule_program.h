@@ -44,6 +44,7 @@ typedef enum ex_operation { /* in groups, of which rule_evaluate.c knows the bor
     EX_OPERATION_GREATER,
     EX_OPERATION_AT_LEAST,
     EX_OPERATION_MAY_INSERT, /* one truth more */
+    EX_OPERATION_FIRST_TOKEN,
     EX_OPERATION_NOT,        /* a truth to a truth */
     EX_OPERATION_AND,        /* two truths to a truth */
     EX_OPERATION_OR,

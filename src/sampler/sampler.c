@@ -259,8 +259,14 @@ ex_code ex_sampler_distribution(ex_sampler *sampler, const float *logits, const 
 
 void ex_sampler_draw(ex_sampler *sampler, const ex_distribution *distribution, const ex_decision *decision,
                      ex_random_key key, ex_draw *out) {
-    bool draws = sampler->policy.candidate_draws || sampler->policy.lookahead > 0 || decision->candidates <= 1;
-    (draws ? ex_draw_best : ex_draw_exact)(distribution, decision->candidates, key, out);
+    const ex_policy *policy = &sampler->policy;
+    if (policy->fixed_key) key.position = 0;
+    bool draws = policy->candidate_draws || policy->lookahead > 0 || decision->candidates <= 1 ||
+                 policy->draw != EX_DRAWING_INVERSE;
+    if (draws)
+        ex_draw_best(distribution, decision->candidates, policy->draw, key, out);
+    else
+        ex_draw_exact(distribution, decision->candidates, key, out);
 }
 
 /* Population variance of the newest `sequence_window` entropies, `value` the newest of them. */
@@ -273,10 +279,23 @@ static double window_variance(const ex_sampler *sampler, double value) {
     return variance.squares / variance.count;
 }
 
+/* Whoever counts unused places fills all layers up to the same number: fewer means that nobody did. */
+static ex_code check_padding(const ex_policy *policy, const ex_attention *attention, ex_error *error) {
+    for (int32_t layer = 0; attention && layer < attention->n_layer; layer++)
+        if (attention->n_positions[layer] < policy->attention_padding)
+            return ex_fail(error, EX_ERROR_ARGUMENT, 0,
+                           "the policy counts %d places of attention (attention_padding), the statistics of layer %d "
+                           "have %d: reduce the raw scores with ex_score_reducer_set_padding, or set it to 0",
+                           policy->attention_padding, layer, attention->n_positions[layer]);
+    return EX_OK;
+}
+
 static ex_code measure_attention(ex_sampler *sampler, const ex_attention *attention, ex_metrics *metrics,
                                  ex_error *error) {
     if (attention && attention->n_layer > EX_LAYERS_MAX)
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%d layers are more than %d", attention->n_layer, EX_LAYERS_MAX);
+    ex_code code = check_padding(&sampler->policy, attention, error);
+    if (code != EX_OK) return code;
     ex_measure_attention(attention, sampler->policy.scope, metrics, sampler->layers);
     if (isfinite(metrics->attn_entropy + metrics->attn_varentropy + metrics->agreement +
                  metrics->interaction_strength))
