@@ -134,7 +134,7 @@ const cli_option option_table[OPTION_COUNT] = {
                             .commands = COMMAND_CALIBRATE, .names = ex_policy_preset_name, .group = group_sampling,
                             .help = "where everything but thresholds and score weights comes from"},
     [OPTION_SHARES] = {.name = "shares", .kind = KIND_TEXT, .argument = "NAME=SHARE,...",
-                       .otherwise = "clarify=0.01,explore=0.05,high_uncertainty=0.04, and greedy what the text has of "
+                       .otherwise = "clarify=0.02,explore=0.05,high_uncertainty=0.04, and greedy what the text has of "
                                     "tokens where the likeliest has over half of the probability",
                        .commands = COMMAND_CALIBRATE, .group = group_sampling,
                        .help = "how many of all tokens each strategy is to take; the rest is adaptive"},

@@ -17,7 +17,7 @@ static const char *const strategies[EX_SHARE_COUNT] = {"greedy", "clarify", "exp
 double ex_calibration_quantile(size_t index) { return index < EX_QUANTILE_COUNT ? quantiles[index] : 1; }
 
 ex_calibration_options ex_calibration_options_default(void) {
-    return (ex_calibration_options){.shares = {-1, 0.01, 0.05, 0.04},
+    return (ex_calibration_options){.shares = {-1, 0.02, 0.05, 0.04},
                                     .n_window = WINDOW_DEFAULT,
                                     .n_warm_up = WARM_UP_DEFAULT,
                                     .n_positions = POSITIONS_DEFAULT};
