@@ -9,8 +9,8 @@ enum { COLUMNS = 100, OPTION_COLUMN = 32, COMMAND_COLUMN = 13 };
 
 const char help_exit_status[] =
     "0 when all went well, 1 when the program itself failed (memory), 2 for bad input or usage and for output that "
-    "could not be written, 3 when a rule with the action `trap` found the model too uncertain to go on (run), 130 after "
-    "Ctrl-C.";
+    "could not be written, 3 when a rule with the action `trap` found the model too uncertain to go on (run), 130 "
+    "after Ctrl-C.";
 const char help_environment[] =
     "ENTROPIX_MODEL names the model to use without -m. NO_COLOR switches colours off. XDG_STATE_HOME says where chat "
     "keeps its history.";

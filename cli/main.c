@@ -53,10 +53,15 @@ const cli_command command_table[] = {
          "on standard error tells the speed, the share of each strategy, the mean metrics, how it ended and the "
          "seed.\n"
          "A prompt longer than the context is cut: its first token and its end stay, and a message says what was "
-         "kept. Ctrl-C stops after the token at hand and shows the summary.",
+         "kept. Ctrl-C stops after the token at hand and shows the summary.\n"
+         "Tokens appear once nothing can take them back: a policy may look at what comes after candidates, try several "
+         "continuations, or take tokens back. A rule of it may also end the answer because the model is too uncertain: "
+         "the summary then says by which metrics, and the exit status is 3.",
      .examples = "entropix run -p \"The best programming language for\" --explain -n 20\n"
                  "entropix run -m model.gguf -f story.txt -n -1 --policy entropix-2024-10 --seed 7\n"
-                 "entropix run -p \"Once upon a time\" --json | tail -n 1"},
+                 "entropix run -p \"Once upon a time\" --json | tail -n 1\n"
+                 "entropix run -p \"Water boils when\" --chains 5 --choose consistent\n"
+                 "entropix run --lookahead 2 --candidates 4 --ban \"however\" --set clarify_limit=0"},
     {.name = "chat", .id = COMMAND_CHAT, .operands = "", .run = command_chat,
      .summary = "talk with a model, in the form of its own chat template",
      .description =
@@ -115,8 +120,11 @@ const cli_command command_table[] = {
          "decode reaches, the byte products that it makes in registers and the share of them that prefill reaches (the "
          "matrices of the layers; for quantised weights that is the roof), one step of the sampler, load time and peak "
          "memory. A hash of the logits of a fixed prompt shows when a change of the program changes numbers; it "
-         "depends on the kernels in use.",
-     .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode\nentropix bench --kernels"},
+         "depends on the kernels in use.\n"
+         "With --options it measures what each option of a policy costs: answers of -n tokens to four prompts, each "
+         "beside plain sampling, -r times; the ratio of their times, and the lowest and the highest that was seen.",
+     .examples = "entropix bench -m model.gguf -t 2\nentropix bench --json | jq .decode\nentropix bench --kernels\n"
+                 "entropix bench --options -n 256 --csv > costs.csv"},
     {.name = "perplexity", .id = COMMAND_PERPLEXITY, .operands = "", .run = command_perplexity,
      .summary = "measure how well a model predicts a text, and how sure it is of itself",
      .description =
