@@ -273,7 +273,8 @@ static void test_packed_rows_give_the_same_bits(void **state) {
     const ex_cpu cpu = ex_cpu_detect();
     const struct { size_t n_rows, n_tokens; } shapes[] = {{1, 1}, {16, 1}, {31, 1}, {64, 1}, {150, 1},
                                                           {15, 2}, {48, 3}, {80, 4}, {150, 5}, {65, 6}, {64, 7},
-                                                          {96, 8}, {64, 9}, {83, 17}, {64, 40}, {33, 600}};
+                                                          {96, 8}, {64, 9}, {83, 10}, {97, 12}, {64, 13}, {48, 15},
+                                                          {80, 16}, {83, 17}, {64, 40}, {33, 600}};
     uint64_t seed = 16;
     for (uint32_t type = 0; type < EX_TYPE_COUNT; type++) {
         if (!ex_kernels_all()[0]->matmul[type]) continue;

@@ -7,7 +7,10 @@
 
 #include "kernel/avx512_unpack.h"
 
-enum { EX_PREFETCH_BYTES = 544 }; /* ahead in each of the sixteen rows; measured: 500 to 1000 are alike */
+enum {
+    EX_PREFETCH_BYTES = 544, /* ahead in each of the sixteen rows; measured: 500 to 1000 are alike */
+    ONE_CHAIN_FROM = 4       /* tokens, whose chains are enough to run side by side */
+};
 
 /* Sixteen rows that lie apart, or packed (ex_pack_rows): then what the first row has at byte `at` is at 16 * at, and
  * the same of the others behind it. */
@@ -21,10 +24,12 @@ typedef struct ex_source {
 /* Where blocks go: into a chunk for many tokens, or into sums of products with a few. */
 typedef struct ex_sink {
     ex_chunk *chunk;
+    bool raw; /* the chunk is for ex_multiply_kept; a constant too */
     const ex_chunk_tokens *tokens;
     size_t n_tokens; /* 0: to the chunk; a constant wherever this is inlined */
     __m512 *sums;    /* [n_tokens] */
-    int16_t zero;    /* the type's */
+    ex_chunk_kind kind;
+    int16_t zero; /* the type's */
 } ex_sink;
 
 /* Packed rows are asked for as they are read. */
@@ -38,13 +43,17 @@ EX_INLINE void ex_prefetch_rows(ex_source from, size_t offset) {
 EX_INLINE void ex_store_columns(ex_sink to, size_t i, const __m512i *columns, size_t n, int32_t bias, __m512 scales) {
     const __m512i zeros = _mm512_set1_epi8((char)to.zero), token_zero = _mm512_set1_epi8((char)EX_TOKEN_ZERO);
     __m512i start = _mm512_setzero_si512();
+    _mm512_store_ps(to.chunk->scales[i], scales);
+    if (to.raw) {
+        for (size_t k = 0; k < n; k++) _mm512_store_si512(to.chunk->quants[n * i + k], columns[k]);
+        return;
+    }
     for (size_t k = 0; k < n; k++) {
         const __m512i quants = _mm512_sub_epi8(columns[k], zeros);
         _mm512_store_si512(to.chunk->quants[n * i + k], quants);
         start = _mm512_dpbusd_epi32(start, token_zero, quants);
     }
     _mm512_store_si512(to.chunk->starts[i], _mm512_sub_epi32(_mm512_set1_epi32(bias), start));
-    _mm512_store_ps(to.chunk->scales[i], scales);
     _mm512_store_ps(to.chunk->offsets[i], _mm512_mul_ps(scales, _mm512_set1_ps(-EX_BIAS)));
 }
 
@@ -59,25 +68,29 @@ EX_INLINE __m512i ex_dot_columns(const int8_t *quants, size_t at, const __m512i 
     return dots;
 }
 
-/* Two chains, which the processor runs side by side. */
-EX_INLINE __m512i ex_dot_block(const int8_t *quants, size_t block, const __m512i columns[8], __m512i zero) {
-    __m512i first = ex_dot_columns(quants, 32 * block, columns, zero);
+/* Few tokens have two chains each, which the processor runs side by side. */
+EX_INLINE __m512i ex_dot_block(ex_sink to, size_t t, size_t block, const __m512i columns[8], __m512i start) {
+    const int8_t *quants = to.tokens->quants[t];
+    __m512i first = ex_dot_columns(quants, 32 * block, columns, start);
+    if (to.n_tokens >= ONE_CHAIN_FROM) return ex_dot_columns(quants, 32 * block + 16, columns + 4, first);
     __m512i second = ex_dot_columns(quants, 32 * block + 16, columns + 4, _mm512_setzero_si512());
     return _mm512_add_epi32(first, second);
 }
 
-/* What is taken off products of weights that are `zero` too large: for block or half block i; types with minimums have
- * no zero. */
-EX_INLINE __m512i ex_zeros(ex_sink to, size_t t, size_t i) {
-    return to.zero ? _mm512_set1_epi32(to.tokens->terms[t].zeros[i]) : _mm512_setzero_si512();
+/* What sums of products begin with, for block or half block i: see ex_token_terms; types with minimums have no zero. */
+EX_INLINE __m512i ex_start(ex_sink to, size_t t, size_t i, int32_t bias) {
+    return _mm512_set1_epi32(to.zero ? to.tokens->terms[t].starts[i] : bias);
 }
 
 EX_INLINE void ex_put_block(ex_sink to, size_t block, const __m512i columns[8], __m512 scales) {
     if (to.n_tokens == 0) ex_store_columns(to, block, columns, 8, EX_BIAS_BITS, scales);
+    const bool wide = to.kind == EX_CHUNK_WIDE_SCALE;
+    const __m512 offsets = _mm512_mul_ps(scales, _mm512_set1_ps(-EX_BIAS));
 #pragma GCC unroll 8
     for (size_t t = 0; t < to.n_tokens; t++) {
-        __m512i dots = ex_dot_block(to.tokens->quants[t], block, columns, ex_zeros(to, t, block));
-        to.sums[t] = ex_add_block(to.sums[t], ex_scale_dots(dots, scales), to.tokens->scales[t][block]);
+        __m512i dots = ex_dot_block(to, t, block, columns, ex_start(to, t, block, EX_BIAS_BITS));
+        __m512 scaled = wide ? ex_scale_dots(dots, scales) : ex_scale_biased(dots, scales, offsets);
+        to.sums[t] = ex_add_block(to.sums[t], scaled, to.tokens->scales[t][block]);
     }
 }
 
@@ -97,12 +110,13 @@ EX_INLINE void ex_put_block_with_two_scales(ex_sink to, size_t block, const __m5
         ex_store_columns(to, 2 * block, columns, 4, EX_BIAS_BITS, first_scales);
         ex_store_columns(to, 2 * block + 1, columns + 4, 4, 0, second_scales);
     }
+    const __m512 offsets = _mm512_mul_ps(first_scales, _mm512_set1_ps(-EX_BIAS));
 #pragma GCC unroll 8
     for (size_t t = 0; t < to.n_tokens; t++) {
         const int8_t *quants = to.tokens->quants[t];
-        __m512i first = ex_dot_columns(quants, 32 * block, columns, ex_zeros(to, t, 2 * block));
-        __m512i second = ex_dot_columns(quants, 32 * block + 16, columns + 4, ex_zeros(to, t, 2 * block + 1));
-        to.sums[t] = ex_add_halves(to.sums[t], ex_scale_dots(first, first_scales), second, second_scales,
+        __m512i first = ex_dot_columns(quants, 32 * block, columns, ex_start(to, t, 2 * block, EX_BIAS_BITS));
+        __m512i second = ex_dot_columns(quants, 32 * block + 16, columns + 4, ex_start(to, t, 2 * block + 1, 0));
+        to.sums[t] = ex_add_halves(to.sums[t], ex_scale_biased(first, first_scales, offsets), second, second_scales,
                                    to.tokens->scales[t][block]);
     }
 }
@@ -216,40 +230,47 @@ EX_INLINE __m512 ex_byte_to_float(__m512i v, unsigned i) {
 }
 
 /* From read_NAME(source, number of blocks, sink): what unpacks, what adds n_tokens tokens, and the type. */
-#define EX_CHUNK_UNPACK(name, read, packed, zero)                                                                      \
+#define EX_CHUNK_UNPACK(name, read, packed, kind, zero)                                                                \
     static void unpack_##name(ex_chunk_rows from, size_t n_blocks, ex_chunk *out) {                                    \
-        read((ex_source){from.first, from.stride, packed, NULL}, n_blocks, (ex_sink){out, NULL, 0, NULL, zero});       \
+        const ex_source source = {from.first, from.stride, packed, NULL};                                              \
+        read(source, n_blocks, (ex_sink){out, false, NULL, 0, NULL, kind, zero});                                      \
     }
 
-#define EX_CHUNK_ADD(name, read, packed, zero, n)                                                                      \
+#define EX_CHUNK_KEEP(name, read, kind, zero)                                                                          \
+    static void keep_##name(const uint8_t *from, size_t n_blocks, const uint8_t *const *ahead, ex_chunk *out) {        \
+        read((ex_source){from, 0, true, ahead}, n_blocks, (ex_sink){out, true, NULL, 0, NULL, kind, zero});            \
+    }
+
+#define EX_CHUNK_ADD(name, read, packed, kind, zero, n)                                                                \
     static void add_##name##_##n(ex_chunk_rows from, size_t n_blocks, const ex_chunk_tokens *tokens,                   \
                                  ex_lane_sums *sums) {                                                                 \
         __m512 own[n];                                                                                                 \
         for (size_t t = 0; t < n; t++) own[t] = _mm512_load_ps(sums[t]);                                               \
         const ex_source source = {from.first, from.stride, packed, tokens->ahead};                                     \
-        read(source, n_blocks, (ex_sink){NULL, tokens, n, own, zero});                                                 \
+        read(source, n_blocks, (ex_sink){NULL, false, tokens, n, own, kind, zero});                                    \
         for (size_t t = 0; t < n; t++) _mm512_store_ps(sums[t], own[t]);                                               \
     }
 
 #define EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                      \
-    EX_CHUNK_UNPACK(name, read_##name, false, zero)                                                                    \
-    EX_CHUNK_ADD(name, read_##name, false, zero, 1)                                                                    \
-    const ex_chunk_type ex_chunk_##name = {kind,         zero,        block_bytes,                                     \
-                                           chunk_bytes,  unpack_##name, {[1] = add_##name##_1}, false};
+    EX_CHUNK_UNPACK(name, read_##name, false, kind, zero)                                                              \
+    EX_CHUNK_ADD(name, read_##name, false, kind, zero, 1)                                                              \
+    const ex_chunk_type ex_chunk_##name = {                                                                            \
+        kind, zero, block_bytes, chunk_bytes, unpack_##name, {[1] = add_##name##_1}, false, NULL};
 
 /* Two of them, the other for packed rows. */
 #define EX_CHUNK_TYPES(name, kind, zero, block_bytes, chunk_bytes)                                                     \
     EX_CHUNK_TYPE(name, kind, zero, block_bytes, chunk_bytes)                                                          \
-    EX_CHUNK_UNPACK(name##_packed, read_##name, true, zero)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 1)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 2)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 3)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 4)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 5)                                                            \
-    EX_CHUNK_ADD(name##_packed, read_##name, true, zero, 6)                                                            \
+    EX_CHUNK_UNPACK(name##_packed, read_##name, true, kind, zero)                                                      \
+    EX_CHUNK_KEEP(name##_packed, read_##name, kind, zero)                                                              \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 1)                                                      \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 2)                                                      \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 3)                                                      \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 4)                                                      \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 5)                                                      \
+    EX_CHUNK_ADD(name##_packed, read_##name, true, kind, zero, 6)                                                      \
     const ex_chunk_type ex_chunk_##name##_packed = {                                                                   \
         kind, zero, block_bytes, chunk_bytes, unpack_##name##_packed,                                                  \
         {NULL, add_##name##_packed_1, add_##name##_packed_2, add_##name##_packed_3, add_##name##_packed_4,             \
-         add_##name##_packed_5, add_##name##_packed_6}, true};
+         add_##name##_packed_5, add_##name##_packed_6}, true, keep_##name##_packed};
 
 #endif

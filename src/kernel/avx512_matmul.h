@@ -1,5 +1,5 @@
-/* avx512_matmul.h - what products with one token (avx512_matmul_quant.c) and with many (avx512_matmul_batch.c) share:
- * in which order rows are read, and what tokens bring to a chunk. */
+/* avx512_matmul.h - what products with one token (avx512_matmul_quant.c), a few (avx512_matmul_few.c) and many
+ * (avx512_matmul_batch.c) share: in which order rows are read, and what tokens bring to a chunk. */
 #ifndef EX_KERNEL_AVX512_MATMUL_H
 #define EX_KERNEL_AVX512_MATMUL_H
 
@@ -20,6 +20,10 @@ typedef struct ex_quant_product { /* one call of a kernel for quantised weights 
 
 /* For any number of tokens but one. */
 void ex_avx512_matmul_batch(const ex_quant_product *product);
+
+/* Two groups' kept chunks times n_tokens tokens, 3 to EX_FEW_TOKENS: adds to the sums of each group, [n_tokens]. */
+void ex_multiply_kept(ex_chunk_kind kind, const ex_chunk weights[2], size_t n_blocks, const ex_chunk_tokens *tokens,
+                      size_t n_tokens, ex_lane_sums *const sums[2]);
 
 enum {
     EX_TILE_TOKENS_MAX = 6,
@@ -87,11 +91,12 @@ static inline void ex_prepare_terms(const ex_chunk_type *type, const int16_t *su
     const __m256i sixteen = _mm256_maskz_loadu_epi16(ex_first_lanes(2 * n_blocks), sums);
     const __m256 eight = _mm256_maskz_loadu_ps((__mmask8)ex_first_lanes(n_blocks), scales);
     if (type->kind == EX_CHUNK_TWO_SCALES) {
-        __m512i wide = _mm512_cvtepi16_epi32(sixteen);
-        _mm512_store_si512(out->zeros, _mm512_mullo_epi32(wide, _mm512_set1_epi32(-type->zero)));
+        const __m512i zeros = _mm512_mullo_epi32(_mm512_cvtepi16_epi32(sixteen), _mm512_set1_epi32(-type->zero));
+        _mm512_store_si512(out->starts, _mm512_add_epi32(zeros, _mm512_set1_epi64(EX_BIAS_BITS)));
     } else if (type->kind == EX_CHUNK_ONE_SCALE || type->kind == EX_CHUNK_WIDE_SCALE) {
-        __m256i factor = _mm256_set1_epi16((short)-type->zero);
-        _mm256_store_si256((void *)out->zeros, _mm256_madd_epi16(sixteen, factor));
+        const __m256i zeros = _mm256_madd_epi16(sixteen, _mm256_set1_epi16((short)-type->zero));
+        const int32_t bias = type->kind == EX_CHUNK_ONE_SCALE ? EX_BIAS_BITS : 0;
+        _mm256_store_si256((void *)out->starts, _mm256_add_epi32(zeros, _mm256_set1_epi32(bias)));
     } else if (type->kind == EX_CHUNK_TWO_MINIMUMS) {
         __m512 twice = _mm512_permutexvar_ps(pairs, _mm512_castps256_ps512(eight));
         __m512 halves = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(sixteen));

@@ -4,7 +4,8 @@
 #include "kernel/avx512_matmul.h"
 
 enum {
-    TOKENS_MAX = 8, /* with packed rows, that meet them here */
+    TOKENS_MAX = 16, /* with packed rows, that meet them here; more are faster in the tiles of avx512_matmul_batch.c */
+    KEPT_FROM = 7,   /* tokens, from which unpacking a chunk once and keeping it is faster than twice in registers */
     PARTS_MAX = (TOKENS_MAX + EX_FEW_TOKENS - 1) / EX_FEW_TOKENS
 };
 
@@ -74,6 +75,41 @@ static void divide_tokens(size_t n_tokens, token_parts *parts) {
     parts->starts[parts->n] = n_tokens;
 }
 
+typedef struct packed_place { /* a chunk of each of n_groups groups */
+    const uint8_t *first, *next; /* next: of the chunks after them */
+    size_t n_blocks, n_groups;
+} packed_place;
+
+static void multiply_in_registers(const ex_quant_product *p, ex_chunk_tokens *tokens, const packed_place *at,
+                                  ex_lane_sums sums[EX_STREAMS][TOKENS_MAX]) {
+    const size_t group_bytes = EX_LANES * p->row_bytes, chunk_bytes = EX_LANES * p->type->chunk_bytes;
+    ex_add_chunk *add = p->type->add[p->x->n_tokens];
+    for (size_t g = 0; g < at->n_groups; g++) {
+        find_ahead(at->next, group_bytes, at->n_groups, g, chunk_bytes, tokens->ahead);
+        add((ex_chunk_rows){at->first + g * group_bytes, 0}, at->n_blocks, tokens, sums[g]);
+    }
+}
+
+/* Two groups at a time; or the second one does what the first does, and nobody looks. */
+static void multiply_kept(const ex_quant_product *p, const token_parts *parts, const packed_place *at,
+                          ex_lane_sums sums[EX_STREAMS][TOKENS_MAX]) {
+    const size_t group_bytes = EX_LANES * p->row_bytes, chunk_bytes = EX_LANES * p->type->chunk_bytes;
+    ex_chunk weights[2];
+    for (size_t g = 0; g < at->n_groups; g += 2) {
+        for (size_t i = 0; i < 2; i++) {
+            const size_t from = g + i < at->n_groups ? g + i : g;
+            const uint8_t *ahead[EX_STREAMS];
+            find_ahead(at->next, group_bytes, at->n_groups, from, chunk_bytes, ahead);
+            p->type->keep(at->first + from * group_bytes, at->n_blocks, ahead, &weights[i]);
+        }
+        for (size_t i = 0; i < parts->n; i++) {
+            const size_t start = parts->starts[i];
+            ex_multiply_kept(p->type->kind, weights, at->n_blocks, &parts->tokens[i], parts->starts[i + 1] - start,
+                             (ex_lane_sums *const[]){sums[g] + start, sums[g + 1] + start});
+        }
+    }
+}
+
 /* n_groups groups, 1 or EX_STREAMS, chunk by chunk in turn: one stream alone would not get all that memory gives. All
  * tokens meet a chunk while it is in the first-level cache. */
 static void multiply_packed(const ex_quant_product *p, token_parts *parts, size_t first, size_t n_groups) {
@@ -81,7 +117,7 @@ static void multiply_packed(const ex_quant_product *p, token_parts *parts, size_
     const size_t group_bytes = EX_LANES * p->row_bytes, chunk_bytes = EX_LANES * p->type->chunk_bytes;
     const uint8_t *group = p->weights + first * p->row_bytes, *behind = group + n_groups * group_bytes;
     _Alignas(64) ex_lane_sums sums[EX_STREAMS][TOKENS_MAX];
-    for (size_t g = 0; g < n_groups; g++)
+    for (size_t g = 0; g < n_groups + n_groups % 2; g++)
         for (size_t t = 0; t < x->n_tokens; t++) _mm512_store_ps(sums[g][t], _mm512_setzero_ps());
     for (size_t column = 0, at = 0; column < x->n_in; column += EX_CHUNK, at += chunk_bytes) {
         const size_t left = (x->n_in - column) / EX_QUANT_BLOCK;
@@ -89,14 +125,9 @@ static void multiply_packed(const ex_quant_product *p, token_parts *parts, size_
         const uint8_t *next = at + chunk_bytes < group_bytes ? group + at + chunk_bytes : behind;
         for (size_t i = 0; i < parts->n; i++)
             prepare_tokens(p, parts->starts[i], parts->starts[i + 1], column, n_blocks, &parts->tokens[i]);
-        for (size_t g = 0; g < n_groups; g++)
-            for (size_t i = 0; i < parts->n; i++) {
-                ex_chunk_tokens *tokens = &parts->tokens[i];
-                const size_t start = parts->starts[i];
-                find_ahead(next, group_bytes, n_groups, g, chunk_bytes, tokens->ahead);
-                p->type->add[parts->starts[i + 1] - start]((ex_chunk_rows){group + g * group_bytes + at, 0}, n_blocks,
-                                                           tokens, sums[g] + start);
-            }
+        const packed_place place = {group + at, next, n_blocks, n_groups};
+        if (x->n_tokens >= KEPT_FROM) multiply_kept(p, parts, &place, sums);
+        else multiply_in_registers(p, &parts->tokens[0], &place, sums);
     }
     for (size_t t = 0; t < x->n_tokens; t++)
         for (size_t g = 0; g < n_groups; g++)

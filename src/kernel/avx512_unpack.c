@@ -63,7 +63,7 @@ EX_INLINE void read_q4_k(ex_source from, size_t n_blocks, ex_sink to) {
     const __m512i low_nibble = _mm512_set1_epi8(15), high_nibble = _mm512_set1_epi8(-16);
     q4_k_scales scales = read_q4_k_scales(from);
     /* Bytes in chunks have a sign, so nibbles cannot stay in place. */
-    if (to.n_tokens == 0) scales.high_scale = scales.scale;
+    if (to.n_tokens == 0 && !to.raw) scales.high_scale = scales.scale;
     for (unsigned pair = 0; pair < 4; pair++) {
         if (pair < 3) ex_prefetch_rows(from, 64 * pair);
         __m512i bytes[8], columns[8];
@@ -71,7 +71,7 @@ EX_INLINE void read_q4_k(ex_source from, size_t n_blocks, ex_sink to) {
         for (size_t i = 0; i < 8; i++) columns[i] = _mm512_and_si512(bytes[i], low_nibble);
         put_q4_k_block(to, 2 * pair, columns, &scales);
         for (size_t i = 0; i < 8; i++)
-            columns[i] = to.n_tokens > 0 ? _mm512_and_si512(bytes[i], high_nibble)
+            columns[i] = to.n_tokens > 0 || to.raw ? _mm512_and_si512(bytes[i], high_nibble)
                                 : _mm512_and_si512(_mm512_srli_epi16(bytes[i], 4), low_nibble);
         put_q4_k_block(to, 2 * pair + 1, columns, &scales);
     }

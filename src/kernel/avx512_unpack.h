@@ -43,8 +43,10 @@ typedef struct ex_chunk_rows { /* where the bytes of a chunk lie: row r of the g
 } ex_chunk_rows;
 
 typedef union ex_token_terms { /* what one token adds to a chunk besides its quants */
-    _Alignas(64) int32_t zeros[EX_CHUNK_SUMS]; /* -zero * sum of quants, for each 32 or 16 weights */
-    float sums[EX_CHUNK_SUMS];                 /* sum of activations, likewise, where the type has minimums */
+    /* Of sums of products, for each 32 or 16 weights: -zero * sum of quants; with EX_BIAS_BITS but for the second half
+     * of a block, and for scales that are wide. */
+    _Alignas(64) int32_t starts[EX_CHUNK_SUMS];
+    float sums[EX_CHUNK_SUMS]; /* of activations, likewise, where the type has minimums */
 } ex_token_terms;
 
 typedef struct ex_chunk_tokens { /* what a few tokens bring to a chunk: in one place, for one pointer */
@@ -76,6 +78,8 @@ typedef struct ex_chunk_type {
     void (*unpack)(ex_chunk_rows from, size_t n_blocks, ex_chunk *out);
     ex_add_chunk *add[EX_FEW_TOKENS + 1]; /* for so many tokens: for one, or for all numbers from one on if packed */
     bool packed; /* rows are those of ex_pack_rows */
+    /* Packed rows on their way to ex_multiply_kept: quants without sign, scales and minimums. */
+    void (*keep)(const uint8_t *from, size_t n_blocks, const uint8_t *const ahead[EX_STREAMS], ex_chunk *out);
 } ex_chunk_type;
 
 extern const ex_chunk_type ex_chunk_q8_0, ex_chunk_q4_0, ex_chunk_q4_k, ex_chunk_q6_k;
