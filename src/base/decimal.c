@@ -100,7 +100,7 @@ static size_t write_decimal(decimal number, char *text) {
         number.digits /= 10;
         number.exponent++;
     }
-    char digits[20];
+    char digits[20] = {0};
     const int n = (int)write_digits(number.digits, digits), point = n + number.exponent;
     char *at = text;
     if (point > 17 || point < -4) {
