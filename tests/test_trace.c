@@ -74,7 +74,7 @@ static void open_writer(writer *w, const ex_policy *policy) {
 
 static void close_writer(writer *w) {
     ex_error error;
-    assert_ok(ex_tracer_summary(w->tracer, w->sampler, EX_END_LENGTH, N_TOKENS, 0.5, 1.5, &error), &error);
+    assert_ok(ex_tracer_summary(w->tracer, w->sampler, EX_END_LENGTH, N_TOKENS, &error), &error);
     ex_tracer_close(w->tracer);
     ex_sampler_close(w->sampler);
     assert_ok(ex_trace_close(w->trace, &error), &error);
@@ -404,7 +404,7 @@ static void write_errors_stay(void **state) {
     assert_ok(ex_tracer_open(&tracer, &options, &error), &error);
     ex_sampler *sampler = open_sampler(&policy, N_VOCAB);
     assert_int_equal(ex_tracer_begin(tracer, sampler, 0, &error), EX_ERROR_IO);
-    assert_int_equal(ex_tracer_summary(tracer, sampler, EX_END_LENGTH, 0, 0, 0, &error), EX_ERROR_IO);
+    assert_int_equal(ex_tracer_summary(tracer, sampler, EX_END_LENGTH, 0, &error), EX_ERROR_IO);
     ex_tracer_close(tracer);
     ex_sampler_close(sampler);
     assert_int_equal(ex_trace_close(trace, &error), EX_ERROR_IO);

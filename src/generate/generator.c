@@ -346,13 +346,17 @@ static ex_code advance(ex_generator *generator, ex_error *error) {
 /* The session keeps the tokens that were delivered, as far as they were evaluated, and nothing of what was decided
  * beyond. */
 static ex_code finish(ex_generator *generator, ex_end end, ex_error *error) {
+    const ex_traced_rewind unseen = {generator->n_kept, position_of_next(generator), EX_TOKEN_NONE, "end"};
+    ex_code traced = EX_OK;
+    if (generator->queue.count > 0) traced = ex_tracer_rewind(generator->tracer, &unseen, error);
+    if (traced != EX_OK) return traced;
     generator->end = end;
     generator->pending = EX_TOKEN_NONE;
     ex_queue_clear(&generator->queue);
     const size_t held = ex_session_position(generator->session);
     ex_code code = held > generator->n_kept ? ex_session_rewind(generator->session, generator->n_kept, error) : EX_OK;
     if (code != EX_OK) return code;
-    return ex_tracer_summary(generator->tracer, generator->sampler, end, generator->n_delivered, 0, 0, error);
+    return ex_tracer_summary(generator->tracer, generator->sampler, end, generator->n_delivered, error);
 }
 
 static ex_code deliver_end(ex_generator *generator, const ex_entry *entry, ex_event *event, ex_error *error) {

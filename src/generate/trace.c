@@ -195,10 +195,9 @@ ex_code ex_tracer_rewind(ex_tracer *tracer, const ex_traced_rewind *rewind, ex_e
     return write_bytes(tracer->trace, &tracer->line, error);
 }
 
-ex_code ex_tracer_summary(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens,
-                          double prefill_seconds, double decode_seconds, ex_error *error) {
+ex_code ex_tracer_summary(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens, ex_error *error) {
     if (!tracer) return EX_OK;
     ex_line_clear(&tracer->line);
-    ex_trace_summary_line(tracer, sampler, end, n_tokens, prefill_seconds, decode_seconds);
+    ex_trace_summary_line(tracer, sampler, end, n_tokens);
     return write_bytes(tracer->trace, &tracer->line, error);
 }

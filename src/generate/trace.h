@@ -73,7 +73,6 @@ typedef struct ex_traced_rewind {
 ex_code ex_tracer_rewind(ex_tracer *tracer, const ex_traced_rewind *rewind, ex_error *error);
 
 /* When the end of the answer is delivered. */
-ex_code ex_tracer_summary(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens,
-                          double prefill_seconds, double decode_seconds, ex_error *error);
+ex_code ex_tracer_summary(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens, ex_error *error);
 
 #endif

@@ -286,8 +286,7 @@ static const char *const end_names[] = {
     [EX_END_NONE] = "none", [EX_END_TOKEN] = "token", [EX_END_LENGTH] = "length", [EX_END_CONTEXT] = "context",
     [EX_END_STOP] = "stop", [EX_END_TRAP] = "trap",   [EX_END_RULE] = "rule"};
 
-void ex_trace_summary_line(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens,
-                           double prefill_seconds, double decode_seconds) {
+void ex_trace_summary_line(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens) {
     ex_line *line = &tracer->line;
     const ex_rules *rules = ex_sampler_rules(sampler);
     const uint64_t *fired = ex_sampler_fired(sampler);
@@ -302,7 +301,5 @@ void ex_trace_summary_line(ex_tracer *tracer, const ex_sampler *sampler, ex_end 
         ex_line_close(line, '}');
     }
     ex_line_close(line, ']');
-    ex_line_number(line, &tracer->trace->powers, "prefill_seconds", prefill_seconds);
-    ex_line_number(line, &tracer->trace->powers, "decode_seconds", decode_seconds);
     end_line(line);
 }

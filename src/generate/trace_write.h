@@ -32,8 +32,7 @@ ex_code ex_trace_header(ex_tracer *tracer, const ex_sampler *sampler, size_t pos
 void ex_trace_decision_line(ex_tracer *tracer, ex_line *line, const ex_traced *traced);
 void ex_trace_branch_line(ex_tracer *tracer, size_t position, const ex_traced_branch *branches, size_t winner);
 void ex_trace_rewind_line(ex_tracer *tracer, const ex_traced_rewind *rewind);
-void ex_trace_summary_line(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens,
-                           double prefill_seconds, double decode_seconds);
+void ex_trace_summary_line(ex_tracer *tracer, const ex_sampler *sampler, ex_end end, size_t n_tokens);
 
 const char *ex_trace_kind_name(ex_trace_kind kind);
 
