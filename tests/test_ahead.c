@@ -361,7 +361,8 @@ static void test_answers(void **state) {
             ex_answer together = ex_answers_get(answers, i);
             assert_int_equal(together.n_tokens, alone.n_tokens);
             assert_memory_equal(together.tokens, alone.tokens, alone.n_tokens * sizeof *alone.tokens);
-            assert_int_equal(together.text.length, strlen(alone.text));
+            const bool has_zero = memchr(together.text.data, 0, together.text.length) != NULL; /* random tokens */
+            if (!has_zero) assert_int_equal(together.text.length, strlen(alone.text));
             assert_int_equal(together.end, alone.end);
             assert_true(together.consistency >= 0 && together.consistency <= 1 && together.mean_entropy >= 0);
             ex_answer best = ex_answers_get(answers, ex_answers_best(answers, EX_SELECT_MEAN_ENTROPY));
