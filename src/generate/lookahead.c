@@ -59,19 +59,43 @@ static bool ends(const ex_generator *generator, int32_t token) {
     return ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end;
 }
 
+/* By how much what comes after can tell two candidates apart. Entropy lies between 0 and log2 of the vocabulary; the
+ * other metrics have no bound. */
+static double reach_of(const ex_policy *policy, int32_t n_vocab) {
+    const bool has_bound = policy->score_attn_entropy == 0 && policy->score_logits_varentropy == 0 &&
+                           policy->score_attn_varentropy == 0 && policy->score_agreement == 0 &&
+                           policy->score_interaction == 0;
+    return has_bound ? fabs(policy->score_logits_entropy) * log2(n_vocab) : INFINITY;
+}
+
+/* Leaves out those that cannot win, whatever comes after them. */
+static void prune(const ex_generator *generator, ahead_group *group) {
+    const double reach = reach_of(ex_sampler_policy(generator->sampler), generator->step.n_vocab);
+    double best = -INFINITY;
+    for (size_t i = 0; i < group->count; i++) best = fmax(best, group->candidates[i]->log_probability);
+    size_t kept = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        if (group->candidates[i]->log_probability < best - reach) continue;
+        group->candidates[kept] = group->candidates[i];
+        group->tokens[kept++] = group->tokens[i];
+    }
+    group->count = kept;
+}
+
 /* The distinct tokens that were drawn, the likeliest last. What ends the text leads to nothing and is left out. */
 static void gather(ex_generator *generator, ahead_group *group) {
     const ex_draw *draw = &generator->choice.draw;
-    size_t likeliest = 0;
     for (int32_t i = 0; i < draw->n_draws; i++) {
         if (contains(group, draw->drawn[i]) || ends(generator, draw->drawn[i])) continue;
         const ex_candidate *candidate = candidate_of(&generator->choice.distribution, draw->drawn[i]);
-        if (group->count > 0 && candidate->log_probability > group->candidates[likeliest]->log_probability)
-            likeliest = group->count;
         group->candidates[group->count] = candidate;
         group->tokens[group->count++] = draw->drawn[i];
     }
+    prune(generator, group);
     if (group->count == 0) return;
+    size_t likeliest = 0;
+    for (size_t i = 1; i < group->count; i++)
+        if (group->candidates[i]->log_probability > group->candidates[likeliest]->log_probability) likeliest = i;
     const size_t last = group->count - 1;
     const ex_candidate *moved = group->candidates[last];
     group->candidates[last] = group->candidates[likeliest];
