@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The last that the processor supports is taken. AMX gives the bits of AVX-512 and, since both were measured with weights
+ * in blocks, no more speed (docs/PERFORMANCE.md): it is there for who asks for it. */
 static const ex_kernels *const tables[] = {
     &ex_kernels_portable,
 #if defined(__x86_64__)
     &ex_kernels_avx2,
-    &ex_kernels_avx512,
     &ex_kernels_amx,
+    &ex_kernels_avx512,
 #elif defined(__aarch64__)
     &ex_kernels_neon,
 #endif
