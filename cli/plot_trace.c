@@ -158,8 +158,8 @@ static bool make_title(reader *r, const json_t *line, plot_token *token) {
     size_t size;
     FILE *out = open_memstream(&token->title, &size);
     if (!out) return refuse_memory(r);
-    fprintf(out, "%lld \"%s\"%s%s\n%s", (long long)token->position, token->text, states[token->kind],
-            token->settled ? "" : ", taken back", r->trace->strategies[token->strategy].name);
+    fprintf(out, "%lld \"%s\"%s\n%s", (long long)token->position, token->text, states[token->kind],
+            r->trace->strategies[token->strategy].name);
     const char *action = text_of(line, "action"), *metric = text_of(line, "margin_metric");
     if (*action) fprintf(out, " (%s)", action);
     if (*metric) fprintf(out, ", margin %.3g in %s", number_of(line, "margin"), metric);
@@ -169,12 +169,29 @@ static bool make_title(reader *r, const json_t *line, plot_token *token) {
     return fclose(out) == 0 || refuse_memory(r);
 }
 
+/* A line at a position makes all lines before it void that lie there or beyond: they were of a branch that lost, or were
+ * taken back. */
+static bool take_back(reader *r, size_t run, int64_t position) {
+    for (size_t i = r->trace->n_tokens; i-- > 0;) {
+        plot_token *token = &r->trace->tokens[i];
+        if (token->run != run || !token->settled) continue;
+        if (token->position < position) break;
+        char *title = NULL;
+        if (asprintf(&title, "%s\ntaken back", token->title) < 0) return refuse_memory(r);
+        free(token->title);
+        token->title = title;
+        token->settled = false;
+    }
+    return true;
+}
+
 static bool read_token(reader *r, const json_t *line, plot_kind kind) {
     plot_trace *trace = r->trace;
+    if (!take_back(r, run_of(trace, line), whole_of(line, "position"))) return false;
     plot_token *token = append(r, (void **)&trace->tokens, &trace->n_tokens, sizeof *token);
     if (!token) return false;
     token->kind = kind;
-    token->settled = !json_is_false(json_object_get(line, "settled"));
+    token->settled = true;
     token->position = whole_of(line, "position");
     token->run = run_of(trace, line);
     token->text = copy(r, text_of(line, "text"));
@@ -188,8 +205,8 @@ static void write_branches(FILE *out, const json_t *line) {
     size_t i;
     fprintf(out, "%lld: %zu branches", (long long)whole_of(line, "position"), json_array_size(branches));
     json_array_foreach(branches, i, branch) {
-        fprintf(out, "\n%s \"%.60s\"", json_is_true(json_object_get(branch, "kept")) ? "kept" : "lost",
-                text_of(branch, "text"));
+        fprintf(out, "\n%s, %lld tokens", json_is_true(json_object_get(branch, "kept")) ? "kept" : "lost",
+                (long long)whole_of(branch, "tokens"));
         if (!isnan(number_of(branch, "score"))) fprintf(out, " score %.3f", number_of(branch, "score"));
     }
 }
@@ -203,6 +220,7 @@ static bool read_mark(reader *r, const json_t *line, bool rewind) {
     mark->rewind = rewind;
     mark->position = whole_of(line, "position");
     mark->run = run_of(trace, line);
+    if (rewind && !take_back(r, mark->run, mark->position)) return false;
     if (rewind)
         fprintf(out, "back from %lld to %lld: %s", (long long)whole_of(line, "from"), (long long)mark->position,
                 text_of(line, "reason"));

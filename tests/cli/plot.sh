@@ -23,7 +23,7 @@ expect 0 plot "$trace" -o "$work/all.svg"
 well_formed "$work/all.svg"
 for word in greedy risk clarify "my own" "low_entropy 0.1" "high_entropy 5" ">3.25<" "high_varentropy 4.5" \
     "made by hand &lt;&amp;&gt;" "One &amp; two" prefers-color-scheme "branched here" "went back to here" \
-    "back from 6 to 5: resample" "lost &quot;"; do says all.svg "$word"; done
+    "back from 6 to 5: resample" "lost, 1 tokens"; do says all.svg "$word"; done
 grep -q '[^ a-z.0-9>]2 \* \|>9<' "$work/all.svg" && fail "a product with a metric became a threshold"
 
 expect 0 plot "$trace" -o "$work/plane.svg" --part plane
@@ -96,7 +96,7 @@ breaks '1d' "1: no header of a trace"
 breaks '1s/"trace":1/"trace":2/' "1: a trace of version 2"
 breaks '2s/"logits_varentropy"/"other"/' "2: the metrics have no number logits_varentropy"
 breaks '3s/"kind":"token",//' "3: the line has no kind"
-breaks '5s/\[\[0.25,1,1.5\],/[/' "5: head_entropy has 1 layers, but 2"
-breaks '5s/\[0.25,1,1.5\]/[0.25]/' "5: head_entropy: layer 0 has 1 heads, not 3"
+breaks '4s/\[\[0.25,1,1.5\],/[/' "4: head_entropy has 1 layers, but 2"
+breaks '4s/\[0.25,1,1.5\]/[0.25]/' "4: head_entropy: layer 0 has 1 heads, not 3"
 breaks d "1: the file is empty"
 finish
