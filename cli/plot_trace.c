@@ -169,8 +169,8 @@ static bool make_title(reader *r, const json_t *line, plot_token *token) {
     return fclose(out) == 0 || refuse_memory(r);
 }
 
-/* A line at a position makes all lines before it void that lie there or beyond: they were of a branch that lost, or were
- * taken back. */
+/* A line at a position makes all lines before it void that lie there or beyond: they were of a branch that lost, or
+ * were taken back. */
 static bool take_back(reader *r, size_t run, int64_t position) {
     for (size_t i = r->trace->n_tokens; i-- > 0;) {
         plot_token *token = &r->trace->tokens[i];

@@ -183,7 +183,7 @@ static void test_lookahead_changes_who_wins(void **state) {
 static void test_lookahead_keeps_what_it_computed(void **state) {
     (void)state;
     for (int depth = 1; depth <= 3; depth++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", depth);
         ex_policy policy = looking_policy(text);
         answer a = generate(&policy, 7, 60);
@@ -202,7 +202,7 @@ static void test_branches(void **state) {
     set(&policy, "rules",
         "[sure]\nwhen = logits_entropy < 3\naction = greedy\n[unsure]\naction = branch\ntemperature = 2\n");
     for (int n_branches = 2; n_branches <= 5; n_branches++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", n_branches);
         set(&policy, "branches", text);
         answer a = generate(&policy, 3, 80);

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The last that the processor supports is taken. AMX gives the bits of AVX-512 and, since both were measured with weights
- * in blocks, no more speed (docs/PERFORMANCE.md): it is there for who asks for it. */
+/* The last that the processor supports is taken. AMX gives the bits of AVX-512 and, with weights in blocks, no more
+ * speed (docs/PERFORMANCE.md): it is there for who asks for it. */
 static const ex_kernels *const tables[] = {
     &ex_kernels_portable,
 #if defined(__x86_64__)
