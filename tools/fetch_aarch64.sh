@@ -26,5 +26,6 @@ if ! { apt-get "${options[@]}" update && cd "$work/packages" && apt-get "${optio
     exit 1
 fi
 rm -rf "$target"
+mkdir -p "$target"
 for package in *.deb; do dpkg-deb -x "$package" "$target"; done
 echo "$wanted" >"$target/complete"
