@@ -180,6 +180,28 @@ static void test_lookahead_changes_who_wins(void **state) {
     close_bench(&b);
 }
 
+/* A rule may draw more candidates than the key says: as many as the key says are looked at, the likeliest. */
+static void test_rules_draw_more_than_are_looked_at(void **state) {
+    (void)state;
+    static const char *const keys[] = {"1", "2", "3"};
+    for (int i = 0; i < 3; i++) {
+        ex_policy policy = looking_policy("1");
+        set(&policy, "rules", "[wide]\ntemperature = 9\ntop_k = 100\ntop_p = 1\nmin_p = 0\ncandidates = 40\n");
+        set(&policy, "candidates", keys[i]);
+        bench b = open_bench(&policy, 5, 30);
+        ex_error error;
+        ex_event event;
+        size_t most = 0;
+        for (;;) {
+            assert_ok(ex_generator_next(b.generator, &event, &error), &error);
+            if (event.kind == EX_EVENT_END) break;
+            if (event.choice->n_ahead > most) most = event.choice->n_ahead;
+        }
+        assert_int_equal(most, i == 0 ? 0 : i + 1);
+        close_bench(&b);
+    }
+}
+
 static void test_lookahead_keeps_what_it_computed(void **state) {
     (void)state;
     for (int depth = 1; depth <= 3; depth++) {
@@ -378,6 +400,7 @@ static void test_answers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookahead_changes_who_wins), cmocka_unit_test(test_lookahead_keeps_what_it_computed),
+        cmocka_unit_test(test_rules_draw_more_than_are_looked_at),
         cmocka_unit_test(test_branches),                   cmocka_unit_test(test_taking_back),
         cmocka_unit_test(test_banned_texts),               cmocka_unit_test(test_traps_and_stops),
         cmocka_unit_test(test_all_at_once),                cmocka_unit_test(test_answers),

@@ -73,9 +73,10 @@ void ex_answers_close(ex_answers *answers) {
     free(answers);
 }
 
-/* The session itself is left as it was before the last token of the prompt, which each answer evaluates. */
+/* The session itself is left as it was before the last token of the prompt, which all answers evaluate together. */
 ex_code ex_answers_prompt(ex_answers *answers, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     if (n_tokens == 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "an empty prompt");
+    ex_generator *generators[EX_ANSWERS_MAX];
     ex_code code = EX_OK;
     if (n_tokens > 1) code = ex_session_evaluate(answers->session, tokens, n_tokens - 1, NULL, NULL, error);
     for (size_t i = 0; i < answers->count && code == EX_OK; i++) {
@@ -84,10 +85,11 @@ ex_code ex_answers_prompt(ex_answers *answers, const int32_t *tokens, size_t n_t
         answer->n_tokens = answer->n_entropies = answer->text_length = 0;
         answer->end = EX_END_NONE;
         if (n_tokens > 1) code = ex_generator_context(answer->generator, tokens, n_tokens - 1, error);
-        if (code == EX_OK) code = ex_generator_prompt(answer->generator, tokens + n_tokens - 1, 1, error);
+        if (code == EX_OK) code = ex_generator_prompt_later(answer->generator, tokens[n_tokens - 1], error);
+        generators[i] = answer->generator;
     }
     answers->next = 0;
-    return code;
+    return code == EX_OK ? ex_generators_evaluate(generators, answers->count, error) : code;
 }
 
 /* ---- generating -------------------------------------------------------------------------------------------------- */

@@ -69,12 +69,6 @@ static size_t first_draws(const ex_generator *generator, ex_draw *draws, size_t 
     return count;
 }
 
-static double log_probability_of(const ex_distribution *distribution, int32_t token) {
-    for (size_t i = 0; i < distribution->count; i++)
-        if (distribution->candidates[i].token == token) return distribution->candidates[i].log_probability;
-    return 0;
-}
-
 static ex_code add_token(ex_generator *generator, ex_branch *branch, const ex_sampler *sampler, const ex_choice *choice,
                          ex_random_key key, ex_error *error) {
     const int32_t token = choice->draw.token;
@@ -93,7 +87,7 @@ static ex_code add_token(ex_generator *generator, ex_branch *branch, const ex_sa
     ex_code code = ex_tracer_decision(generator->tracer, &traced, error);
     ex_queue_push(&branch->entries, &entry);
     ex_sampler_accept(branch->sampler, token, false);
-    branch->sum_log_probability += log_probability_of(&choice->distribution, token);
+    branch->sum_log_probability += ex_candidate_of(&choice->distribution, token)->log_probability;
     branch->n_tokens++;
     return code;
 }
@@ -118,7 +112,7 @@ static ex_code begin(ex_generator *generator, ex_branch *branch, const ex_draw *
 static bool goes_on(const ex_generator *generator, const ex_choice *choice) {
     const ex_action action = choice->decision.action;
     if (action != EX_ACTION_SAMPLE && action != EX_ACTION_BRANCH) return false;
-    return generator->options.ignore_end || !ex_token_ends_generation(generator->tokenizer, choice->draw.token);
+    return !ex_generator_ends(generator, choice->draw.token);
 }
 
 static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *step, size_t limit, ex_error *error) {
@@ -197,8 +191,7 @@ static void keep(ex_generator *generator, ex_branch *branch) {
 
 ex_code ex_branch_out(ex_generator *generator, ex_error *error) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    const int32_t first = generator->choice.draw.token;
-    const bool at_end = ex_token_ends_generation(generator->tokenizer, first) && !generator->options.ignore_end;
+    const bool at_end = ex_generator_ends(generator, generator->choice.draw.token);
     size_t limit = (size_t)policy->branch_tokens, room = ex_generator_room(generator);
     if (limit > room) limit = room;
     ex_draw draws[EX_BRANCHES_MAX];
@@ -209,8 +202,9 @@ ex_code ex_branch_out(ex_generator *generator, ex_error *error) {
     for (size_t i = 0; i < count && code == EX_OK; i++)
         code = begin(generator, &generator->branches[i], &draws[i], error);
     if (code == EX_OK) code = grow_all(generator, count, limit, error);
-    if (code == EX_OK) code = trace_all(generator, count, best_of(generator, count), error);
-    if (code == EX_OK) keep(generator, best_of(generator, count));
+    ex_branch *best = best_of(generator, count);
+    if (code == EX_OK) code = trace_all(generator, count, best, error);
+    if (code == EX_OK) keep(generator, best);
     for (size_t i = 0; i < count; i++) generator->effort.n_lost += generator->branches[i].n_tokens;
     for (size_t i = 0; i < count; i++) ex_session_rewind(generator->branches[i].session, 0, NULL);
     return code;

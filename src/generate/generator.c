@@ -171,16 +171,30 @@ ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, siz
     return code;
 }
 
-ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
-    ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);
-    if (code != EX_OK) return code;
-    code = remember(generator, tokens, n_tokens, error);
+static size_t position_of_next(const ex_generator *generator) {
+    return ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
+}
+
+/* `pending`: the last token, if it is not evaluated yet. */
+static ex_code begin(ex_generator *generator, const int32_t *tokens, size_t n_tokens, int32_t pending,
+                     ex_error *error) {
+    ex_code code = remember(generator, tokens, n_tokens, error);
     generator->has_context = false;
     begin_answer(generator);
+    generator->pending = pending;
     generator->last_token = tokens[n_tokens - 1];
-    generator->n_kept = ex_session_position(generator->session);
+    generator->n_kept = position_of_next(generator);
     generator->prompted = true;
     return code == EX_OK ? ex_tracer_begin(generator->tracer, generator->sampler, generator->n_kept, error) : code;
+}
+
+ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error) {
+    ex_code code = ex_session_evaluate(generator->session, tokens, n_tokens, NULL, &generator->step, error);
+    return code == EX_OK ? begin(generator, tokens, n_tokens, EX_TOKEN_NONE, error) : code;
+}
+
+ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token, ex_error *error) {
+    return begin(generator, &token, 1, token, error);
 }
 
 /* ---- deciding -------------------------------------------------------------------------------------------------- */
@@ -190,16 +204,16 @@ ex_random_key ex_generator_key(const ex_generator *generator, size_t position, u
                            generator->attempt * EX_ATTEMPTS + branch};
 }
 
-static size_t position_of_next(const ex_generator *generator) {
-    return ex_session_position(generator->session) + (generator->pending != EX_TOKEN_NONE);
-}
-
 size_t ex_generator_room(const ex_generator *generator) {
     const size_t in_context = ex_session_context(generator->session) - position_of_next(generator);
     const size_t n_predict = generator->options.n_predict;
     if (n_predict == 0) return in_context;
     const size_t in_answer = n_predict > generator->n_generated ? n_predict - generator->n_generated : 0;
     return in_answer < in_context ? in_answer : in_context;
+}
+
+bool ex_generator_ends(const ex_generator *generator, int32_t token) {
+    return !generator->options.ignore_end && ex_token_ends_generation(generator->tokenizer, token);
 }
 
 /* Why nothing more may be decided, if so. */
@@ -246,12 +260,12 @@ ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end en
 
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    const bool looks = policy->lookahead > 0 && generator->choice.draw.n_draws > 1;
+    const bool looks = policy->lookahead > 0 && generator->choice.draw.n_draws > 1 && generator->n_forks > 0;
     bool evaluated = false;
     ex_code code = looks ? ex_lookahead(generator, &evaluated, error) : EX_OK;
     if (code != EX_OK) return code;
     const int32_t token = generator->choice.draw.token;
-    if (ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end)
+    if (ex_generator_ends(generator, token))
         return ex_generator_push(generator, EX_EVENT_END, EX_END_TOKEN, token, error);
     code = ex_generator_push(generator, EX_EVENT_TOKEN, EX_END_NONE, token, error);
     if (evaluated) generator->pending = EX_TOKEN_NONE;

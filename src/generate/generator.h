@@ -10,7 +10,6 @@
 #include "sampler/text_list.h"
 
 enum {
-    EX_CLARIFICATION_MAX = 64,
     EX_ENTRY_CANDIDATES = 256, /* that a waiting entry keeps */
     EX_BRANCHES_MAX = 16,
     EX_ATTEMPTS = 64           /* keys of one try: the main line's, then the branches' */
@@ -100,6 +99,8 @@ ex_entry *ex_queue_push(ex_entry_queue *queue, const ex_entry *entry);
 ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end end, int32_t token, ex_error *error);
 ex_code ex_generator_trace(ex_generator *generator, ex_trace_kind kind, int32_t token, ex_error *error);
 ex_random_key ex_generator_key(const ex_generator *generator, size_t position, uint32_t branch);
+/* The token ends the text, and that counts. */
+bool ex_generator_ends(const ex_generator *generator, int32_t token);
 /* Gives a sampler the vocabulary, as far as its policy needs it. */
 ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error);
 /* Tokens that may still be decided. */
@@ -108,6 +109,8 @@ void ex_generator_count(ex_generator *generator, const ex_choice *choice);
 /* The next event needs the evaluation of one token first; of several generators on one engine, in one pass. */
 bool ex_generator_waits(const ex_generator *generator);
 ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
+/* As ex_generator_prompt with one token, which is left to ex_generators_evaluate. */
+ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token, ex_error *error);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
 
 /* padding.c */

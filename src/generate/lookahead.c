@@ -3,6 +3,7 @@
  * The winner's timeline becomes the session's, and its logits are those of the next step. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -43,20 +44,18 @@ typedef struct ahead_group { /* the candidates of one step; the last one's timel
     size_t count;
 } ahead_group;
 
-static const ex_candidate *candidate_of(const ex_distribution *distribution, int32_t token) {
-    for (size_t i = 0; i < distribution->count; i++)
-        if (distribution->candidates[i].token == token) return &distribution->candidates[i];
-    return NULL;
-}
-
 static bool contains(const ahead_group *group, int32_t token) {
     for (size_t i = 0; i < group->count; i++)
-        if (group->tokens[i] == token) return true;
+        if (group->candidates[i]->token == token) return true;
     return false;
 }
 
-static bool ends(const ex_generator *generator, int32_t token) {
-    return ex_token_ends_generation(generator->tokenizer, token) && !generator->options.ignore_end;
+/* In order of probability, the likeliest last. */
+static void insert(ahead_group *group, const ex_candidate *candidate) {
+    size_t at = group->count++;
+    for (; at > 0 && group->candidates[at - 1]->log_probability > candidate->log_probability; at--)
+        group->candidates[at] = group->candidates[at - 1];
+    group->candidates[at] = candidate;
 }
 
 /* By how much what comes after can tell two candidates apart. Entropy lies between 0 and log2 of the vocabulary; the
@@ -68,39 +67,26 @@ static double reach_of(const ex_policy *policy, int32_t n_vocab) {
     return has_bound ? fabs(policy->score_logits_entropy) * log2(n_vocab) : INFINITY;
 }
 
-/* Leaves out those that cannot win, whatever comes after them. */
+/* Leaves out those that cannot win, whatever comes after them, and the least likely of more than there are timelines
+ * for: a rule may draw more candidates than the policy's key says. */
 static void prune(const ex_generator *generator, ahead_group *group) {
-    const double reach = reach_of(ex_sampler_policy(generator->sampler), generator->step.n_vocab);
-    double best = -INFINITY;
-    for (size_t i = 0; i < group->count; i++) best = fmax(best, group->candidates[i]->log_probability);
-    size_t kept = 0;
-    for (size_t i = 0; i < group->count; i++) {
-        if (group->candidates[i]->log_probability < best - reach) continue;
-        group->candidates[kept] = group->candidates[i];
-        group->tokens[kept++] = group->tokens[i];
-    }
-    group->count = kept;
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    const size_t count = group->count, most = (size_t)policy->candidates;
+    const double least = group->candidates[count - 1]->log_probability - reach_of(policy, generator->step.n_vocab);
+    size_t first = count > most ? count - most : 0;
+    while (group->candidates[first]->log_probability < least) first++;
+    group->count -= first;
+    memmove(group->candidates, group->candidates + first, group->count * sizeof *group->candidates);
 }
 
 /* The distinct tokens that were drawn, the likeliest last. What ends the text leads to nothing and is left out. */
 static void gather(ex_generator *generator, ahead_group *group) {
     const ex_draw *draw = &generator->choice.draw;
-    for (int32_t i = 0; i < draw->n_draws; i++) {
-        if (contains(group, draw->drawn[i]) || ends(generator, draw->drawn[i])) continue;
-        const ex_candidate *candidate = candidate_of(&generator->choice.distribution, draw->drawn[i]);
-        group->candidates[group->count] = candidate;
-        group->tokens[group->count++] = draw->drawn[i];
-    }
-    prune(generator, group);
-    if (group->count == 0) return;
-    size_t likeliest = 0;
-    for (size_t i = 1; i < group->count; i++)
-        if (group->candidates[i]->log_probability > group->candidates[likeliest]->log_probability) likeliest = i;
-    const size_t last = group->count - 1;
-    const ex_candidate *moved = group->candidates[last];
-    group->candidates[last] = group->candidates[likeliest];
-    group->candidates[likeliest] = moved;
-    for (size_t i = 0; i <= last; i++) group->tokens[i] = group->candidates[i]->token;
+    for (int32_t i = 0; i < draw->n_draws; i++)
+        if (!contains(group, draw->drawn[i]) && !ex_generator_ends(generator, draw->drawn[i]))
+            insert(group, ex_candidate_of(&generator->choice.distribution, draw->drawn[i]));
+    if (group->count > 0) prune(generator, group);
+    for (size_t i = 0; i < group->count; i++) group->tokens[i] = group->candidates[i]->token;
 }
 
 static ex_code evaluate(ex_generator *generator, ahead_group *group, ex_error *error) {
@@ -176,8 +162,8 @@ static int32_t best_of(const ex_generator *generator, size_t *winner) {
         *winner = i;
     }
     for (int32_t i = 0; i < choice->draw.n_draws; i++) {
-        if (!ends(generator, choice->draw.drawn[i])) continue;
-        const ex_candidate *candidate = candidate_of(&choice->distribution, choice->draw.drawn[i]);
+        if (!ex_generator_ends(generator, choice->draw.drawn[i])) continue;
+        const ex_candidate *candidate = ex_candidate_of(&choice->distribution, choice->draw.drawn[i]);
         if (candidate->score <= best) continue;
         best = candidate->score;
         token = candidate->token;

@@ -58,20 +58,18 @@ static ex_code read_policy(ex_replay *replay, const ex_json *header, ex_policy *
     return code;
 }
 
-enum { CLARIFICATION_MAX = 64 };
-
 /* Another policy's clarification text has no tokens here, so the trace's stand for it. */
 static ex_code set_clarification(ex_replay *replay, ex_replay_answer *answer, const ex_json *header, ex_error *error) {
     const ex_json *list = ex_json_member(header, "clarification"), *item = NULL;
     const ex_policy *policy = ex_sampler_policy(answer->sampler);
-    int32_t tokens[CLARIFICATION_MAX];
+    int32_t tokens[EX_CLARIFICATION_MAX];
     size_t count = 0;
     if (replay->has_policy && policy->clarify_token != EX_TOKEN_NONE) return EX_OK;
     if (list && list->kind != EX_JSON_LIST) return ex_trace_fail(&replay->reader, "clarification is not a list");
     while (list && (item = ex_json_next(list, item))) {
         if (item->kind != EX_JSON_INTEGER || item->as.integer < 0 || item->as.integer >= answer->n_vocab)
             return ex_trace_fail(&replay->reader, "clarification: not a token of this vocabulary");
-        if (count < CLARIFICATION_MAX) tokens[count++] = (int32_t)item->as.integer;
+        if (count < EX_CLARIFICATION_MAX) tokens[count++] = (int32_t)item->as.integer;
     }
     return ex_sampler_set_clarification(answer->sampler, tokens, count, error);
 }

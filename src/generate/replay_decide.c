@@ -153,12 +153,6 @@ static ex_code make_steps(ex_replay *replay, const ex_replay_answer *answer, con
 
 /* ---- the token --------------------------------------------------------------------------------------------------- */
 
-static const ex_candidate *candidate_of(const ex_distribution *distribution, int32_t token) {
-    for (size_t i = 0; i < distribution->count; i++)
-        if (distribution->candidates[i].token == token) return &distribution->candidates[i];
-    return NULL;
-}
-
 static bool was_drawn(const ex_draw *draw, int32_t token) {
     for (int32_t i = 0; i < draw->n_draws; i++)
         if (draw->drawn[i] == token) return true;
@@ -179,7 +173,7 @@ static bool choose_ahead(const ex_replay_answer *answer, const ex_trace_row *row
     int32_t token = EX_TOKEN_NONE;
     for (size_t i = row->choice.n_ahead; i-- > 0;) {
         const ex_outlook *outlook = &row->choice.ahead[i];
-        const ex_candidate *candidate = candidate_of(&choice->distribution, outlook->token);
+        const ex_candidate *candidate = ex_candidate_of(&choice->distribution, outlook->token);
         if (!candidate || !was_drawn(&choice->draw, outlook->token)) continue;
         const double score = candidate->log_probability + ex_confidence(policy, &outlook->metrics);
         if (score <= best) continue;
@@ -190,7 +184,7 @@ static bool choose_ahead(const ex_replay_answer *answer, const ex_trace_row *row
         const int32_t drawn = choice->draw.drawn[i];
         if (outlook_of(row, drawn)) continue;
         if (!was_drawn(&row->choice.draw, drawn)) return false;
-        const ex_candidate *candidate = candidate_of(&choice->distribution, drawn);
+        const ex_candidate *candidate = ex_candidate_of(&choice->distribution, drawn);
         if (!candidate || candidate->score <= best) continue;
         best = candidate->score;
         token = drawn;

@@ -166,6 +166,8 @@ static size_t settled_of_banned(const ex_generator *generator) {
 
 /* ---- what waits ------------------------------------------------------------------------------------------------ */
 
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 static size_t settled_of_resample(const ex_generator *generator) {
     const size_t count = generator->queue.count, reach = (size_t)policy_of(generator)->rewind;
     for (size_t back = 1; back <= count && back <= reach; back++)
@@ -188,11 +190,9 @@ size_t ex_settled_count(const ex_generator *generator) {
     size_t settled = generator->queue.count;
     if (settled == 0 || ex_queue_at(&generator->queue, settled - 1)->kind == EX_EVENT_END) return settled;
     if (ex_generator_room(generator) == 0) return settled;
-    if (rules_may(generator, EX_ACTION_RESAMPLE) && settled_of_resample(generator) < settled)
-        settled = settled_of_resample(generator);
-    if (rules_may(generator, EX_ACTION_REWIND) && settled_of_rewind(generator) < settled)
-        settled = settled_of_rewind(generator);
-    if (generator->banned.count > 0 && settled_of_banned(generator) < settled) settled = settled_of_banned(generator);
+    if (rules_may(generator, EX_ACTION_RESAMPLE)) settled = smaller(settled, settled_of_resample(generator));
+    if (rules_may(generator, EX_ACTION_REWIND)) settled = smaller(settled, settled_of_rewind(generator));
+    if (generator->banned.count > 0) settled = smaller(settled, settled_of_banned(generator));
     return settled == 0 && is_full(generator) ? 1 : settled;
 }
 

@@ -17,6 +17,12 @@ double ex_confidence(const ex_policy *policy, const ex_metrics *metrics) {
            policy->score_agreement * metrics->agreement + policy->score_interaction * metrics->interaction_strength;
 }
 
+const ex_candidate *ex_candidate_of(const ex_distribution *distribution, int32_t token) {
+    for (size_t i = 0; i < distribution->count; i++)
+        if (distribution->candidates[i].token == token) return &distribution->candidates[i];
+    return NULL;
+}
+
 static double uniform_of(ex_random_key key, uint32_t draw) {
     return ex_uniform(key.seed, key.sequence, key.position, key.attempt, draw);
 }

@@ -13,8 +13,6 @@
 #include "sampler/history.h"
 #include "sampler/rule.h"
 
-enum { CLARIFICATION_MAX = 64 };
-
 struct ex_sampler {
     ex_policy policy;
     size_t n_vocab;
@@ -25,7 +23,7 @@ struct ex_sampler {
     ex_layer_metrics *layers; /* [EX_LAYERS_MAX] of the last step */
     ex_history history;
     uint64_t *fired;          /* [rules + 1] */
-    int32_t clarification[CLARIFICATION_MAX];
+    int32_t clarification[EX_CLARIFICATION_MAX];
     size_t n_clarification;
     int32_t excluded[EX_EXCLUDED_MAX];
     size_t n_excluded;
@@ -59,7 +57,7 @@ static ex_code open_parts(ex_sampler *sampler, ex_error *error) {
     if (code != EX_OK) return code;
     size_t window = (size_t)policy->sequence_window, rules_window = ex_rules_window(sampler->rules);
     if (window < rules_window) window = rules_window;
-    if (window < CLARIFICATION_MAX) window = CLARIFICATION_MAX;
+    if (window < EX_CLARIFICATION_MAX) window = EX_CLARIFICATION_MAX;
     code = ex_history_open(&sampler->history, window, ex_chain_context(sampler->chain), error);
     if (code == EX_OK && policy->clarify_token != EX_TOKEN_NONE)
         code = ex_sampler_set_clarification(sampler, &policy->clarify_token, 1, error);
@@ -108,9 +106,9 @@ const ex_rules *ex_sampler_rules(const ex_sampler *sampler) { return sampler->ru
 const uint64_t *ex_sampler_fired(const ex_sampler *sampler) { return sampler->fired; }
 
 ex_code ex_sampler_set_clarification(ex_sampler *sampler, const int32_t *tokens, size_t count, ex_error *error) {
-    if (count > CLARIFICATION_MAX)
+    if (count > EX_CLARIFICATION_MAX)
         return ex_fail(error, EX_ERROR_ARGUMENT, 0, "the clarification has %zu tokens, at most %d fit", count,
-                       CLARIFICATION_MAX);
+                       EX_CLARIFICATION_MAX);
     for (size_t i = 0; i < count; i++) {
         if (tokens[i] < 0 || (size_t)tokens[i] >= sampler->n_vocab)
             return ex_fail(error, EX_ERROR_ARGUMENT, i, "the clarification's token %d is outside the vocabulary of %zu",

@@ -7,6 +7,8 @@
 #include "sampler/history.h"
 #include "sampler/metrics.h"
 
+enum { EX_CLARIFICATION_MAX = 64 }; /* tokens */
+
 /* ex_sampler_open, which chooses the best passes that the processor has, ends here. `math` must outlive the sampler. */
 ex_code ex_sampler_open_with(ex_sampler **out, const ex_policy *policy, int32_t n_vocab, const ex_vector_math *math,
                              ex_error *error);
