@@ -156,7 +156,9 @@ typedef struct ex_engine_info {
 
 EX_API ex_engine_options ex_engine_options_default(void);
 /* Opens a model: maps the file, checks every key and tensor that the forward pass will read. The engine keeps the
- * file open. Any number of threads may use an engine; its thread team runs one evaluation at a time. */
+ * file open. Any number of threads may use it at once, with sessions and generators of their own, also of one family:
+ * open, fork and close them, tokenise, evaluate. Its thread team runs one evaluation at a time, others wait for it. It
+ * is closed last. */
 EX_API ex_code ex_engine_open(ex_engine **out, const char *path, const ex_engine_options *options, ex_error *error);
 EX_API void ex_engine_close(ex_engine *engine);
 EX_API ex_engine_info ex_engine_get_info(const ex_engine *engine);
@@ -204,6 +206,9 @@ EX_API ex_code ex_sessions_evaluate(ex_session *const *sessions, const int32_t *
 EX_API ex_code ex_session_rewind(ex_session *session, size_t position, ex_error *error);
 /* A second timeline that shares all pages held so far (copy-on-write). */
 EX_API ex_code ex_session_fork(ex_session **out, ex_session *session, ex_error *error);
+/* Lets `to` hold what `from` holds, by sharing its pages; its last results are gone. Allocates nothing. One must be a
+ * fork of the other, or both of a third (EX_ERROR_ARGUMENT). */
+EX_API ex_code ex_session_assign(ex_session *to, const ex_session *from, ex_error *error);
 EX_API void ex_session_set_statistics(ex_session *session, bool on);
 /* Attention scores of the last query, [n_layer][n_head][n_positions], masked positions -infinity. Where a model has
  * attention sinks, their scores are one column more, the last. NULL unless the session keeps scores. */
@@ -223,6 +228,7 @@ typedef struct ex_generator_options {
     const char *const *stop; /* n_stop texts (UTF-8, not empty; copied) that end the answer where one is complete */
     size_t n_stop;
     ex_trace *trace;    /* receives every decision; must outlive the generator; NULL: none */
+    size_t n_likeliest; /* tokens in ex_choice.likeliest, at most EX_LIKELIEST_MAX */
 } ex_generator_options;
 
 typedef enum ex_event_kind {
@@ -249,6 +255,8 @@ typedef struct ex_event {
     ex_string text;          /* whole UTF-8 characters that are certain now, may be empty: what could become a stop text
                                 is held back until it is decided, and a stop text never comes */
     const ex_choice *choice; /* the decision behind it; for inserted tokens, the one that inserted */
+    double log_probability;  /* of the token, as in ex_candidate; NaN where there is no token, or it was not measured:
+                                for inserted tokens but the first */
 } ex_event;
 
 EX_API ex_generator_options ex_generator_options_default(void);
@@ -268,14 +276,25 @@ EX_API ex_effort ex_generator_effort(const ex_generator *generator);
 EX_API ex_code ex_generator_context(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
 /* Appends the prompt and evaluates it. Starts a new answer: the sampler's history is forgotten. */
 EX_API ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size_t n_tokens, ex_error *error);
+/* The same where the session holds the prompt but for its last token, which waits for the next evaluation: by
+ * ex_generators_evaluate or ex_generator_next. The tokens before it are for ex_generator_context. */
+EX_API ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token, ex_error *error);
 /* The next token that is settled: no branch and no rewinding will take it back. Allocates nothing. After EX_EVENT_END
  * it stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not. */
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
+/* Evaluates the token that each of these generators waits for in one pass over the weights (32 at a time), and passes
+ * over those that wait for none: called before ex_generator_next of each, it makes batches, which change no bit of any
+ * result. They are on different sessions of one engine and kv_type, and may be others in every call. After an error
+ * none has lost anything: what was not evaluated still waits, and ex_generator_next of one alone tells if it fails. */
+EX_API ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
 
 /* ---- trace -------------------------------------------------------------------------------------------------- */
 /* Receives every decision of generators as a line of JSON (docs/TRACE.md), complete whenever the file is looked at.
  * The first write that fails is an error of the generator, and of closing. */
 EX_API ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error);
+/* The same without a file: each line, with its line end, goes to `write`; false is a write that failed. */
+EX_API ex_code ex_trace_open_callback(ex_trace **out, bool (*write)(void *context, const char *line, size_t length),
+                                      void *context, ex_error *error);
 EX_API ex_code ex_trace_close(ex_trace *trace, ex_error *error);
 
 /* Makes the decisions of a trace again from what its lines hold, without the model. Each is made after the tokens that
@@ -318,6 +337,9 @@ typedef struct ex_replay_step {
 
 /* `path` may be "-". `policy` NULL: the trace's own, which must make every decision again as it was. */
 EX_API ex_code ex_replay_open(ex_replay **out, const char *path, const ex_policy *policy, ex_error *error);
+/* A trace in memory, which must outlive the handle. */
+EX_API ex_code ex_replay_open_text(ex_replay **out, const char *text, size_t length, const ex_policy *policy,
+                                   ex_error *error);
 EX_API void ex_replay_close(ex_replay *replay);
 /* EX_ERROR_FORMAT for a line that is none of a trace: its number is the position. */
 EX_API ex_code ex_replay_next(ex_replay *replay, ex_replay_step *step, ex_error *error);

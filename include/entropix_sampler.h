@@ -261,6 +261,8 @@ typedef struct ex_outlook { /* a candidate that was looked at further */
     double score;
 } ex_outlook;
 
+enum { EX_LIKELIEST_MAX = 20 };
+
 typedef struct ex_choice { /* everything about one step, enough to explain and to replay it */
     ex_metrics metrics;
     const ex_layer_metrics *layers; /* [n_layer] */
@@ -272,6 +274,9 @@ typedef struct ex_choice { /* everything about one step, enough to explain and t
     ex_draw draw;                 /* token is EX_TOKEN_NONE when the clarification is to be inserted */
     const ex_outlook *ahead;        /* [n_ahead] */
     size_t n_ahead;
+    const ex_candidate *likeliest;  /* [n_likeliest] of the unfiltered distribution, likeliest first, lower id first on
+                                       a tie; probability 0: not among the candidates */
+    size_t n_likeliest;             /* what ex_generator_options asks for; 0 without a generator */
 } ex_choice;
 
 /* Takes all memory for n_vocab entries. */

@@ -20,7 +20,7 @@ typedef struct chain_bench {
 } chain_bench;
 
 static inline void open_bench(chain_bench *bench, const ex_policy *policy, size_t n_vocab) {
-    static ex_survivor survivors[VOCABULARY_MAX + EX_LIKELIEST_MAX], likeliest[EX_LIKELIEST_MAX];
+    static ex_survivor survivors[VOCABULARY_MAX + EX_FOUND_MAX], likeliest[EX_FOUND_MAX];
     static ex_candidate candidates[VOCABULARY_MAX];
     static float block_maxima[VOCABULARY_MAX];
     static int selected[EX_LOGITS_BLOCK];

@@ -73,35 +73,30 @@ void ex_answers_close(ex_answers *answers) {
     free(answers);
 }
 
+static ex_code evaluate_together(const ex_answers *answers, ex_error *error) {
+    ex_generator *generators[EX_ANSWERS_MAX];
+    for (size_t i = 0; i < answers->count; i++) generators[i] = answers->answers[i].generator;
+    return ex_generators_evaluate(generators, answers->count, error);
+}
+
 /* The session itself is left as it was before the last token of the prompt, which all answers evaluate together. */
 ex_code ex_answers_prompt(ex_answers *answers, const int32_t *tokens, size_t n_tokens, ex_error *error) {
     if (n_tokens == 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "an empty prompt");
-    ex_generator *generators[EX_ANSWERS_MAX];
     ex_code code = EX_OK;
     if (n_tokens > 1) code = ex_session_evaluate(answers->session, tokens, n_tokens - 1, NULL, NULL, error);
     for (size_t i = 0; i < answers->count && code == EX_OK; i++) {
         one_answer *answer = &answers->answers[i];
-        ex_session_assign(answer->session, answers->session);
         answer->n_tokens = answer->n_entropies = answer->text_length = 0;
         answer->end = EX_END_NONE;
-        if (n_tokens > 1) code = ex_generator_context(answer->generator, tokens, n_tokens - 1, error);
+        code = ex_session_assign(answer->session, answers->session, error);
+        if (code == EX_OK && n_tokens > 1) code = ex_generator_context(answer->generator, tokens, n_tokens - 1, error);
         if (code == EX_OK) code = ex_generator_prompt_later(answer->generator, tokens[n_tokens - 1], error);
-        generators[i] = answer->generator;
     }
     answers->next = 0;
-    return code == EX_OK ? ex_generators_evaluate(generators, answers->count, error) : code;
+    return code == EX_OK ? evaluate_together(answers, error) : code;
 }
 
 /* ---- generating -------------------------------------------------------------------------------------------------- */
-
-/* All answers that wait for the evaluation of one token get it together. */
-static ex_code evaluate_together(ex_answers *answers, ex_error *error) {
-    ex_generator *waiting[EX_ANSWERS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < answers->count; i++)
-        if (ex_generator_waits(answers->answers[i].generator)) waiting[count++] = answers->answers[i].generator;
-    return count > 1 ? ex_generators_evaluate(waiting, count, error) : EX_OK;
-}
 
 static ex_code append_text(one_answer *answer, ex_string text, ex_error *error) {
     const size_t needed = answer->text_length + text.length + 1;

@@ -97,7 +97,7 @@ static ex_code begin(ex_generator *generator, ex_branch *branch, const ex_draw *
     const uint32_t index = (uint32_t)(branch - generator->branches);
     const ex_random_key key = ex_generator_key(generator, ex_session_position(generator->session), index);
     choice.draw = *draw;
-    ex_session_assign(branch->session, generator->session);
+    ex_session_assign(branch->session, generator->session, NULL);
     ex_sampler_copy_history(branch->sampler, generator->sampler);
     ex_queue_clear(&branch->entries);
     branch->sum_log_probability = branch->sum_confidence = 0;

@@ -203,7 +203,7 @@ static ex_code feed_trials(measurement *m) {
     const size_t n = m->n_trials * EX_TRIED;
     if (n == 0) return EX_OK;
     for (size_t i = 0; i < n; i++) {
-        ex_session_assign(m->forks[i], m->trials[i / EX_TRIED].from);
+        ex_session_assign(m->forks[i], m->trials[i / EX_TRIED].from, NULL);
         tokens[i] = m->trials[i / EX_TRIED].tokens[i % EX_TRIED];
     }
     ex_code code = ex_sessions_evaluate(m->forks, tokens, n, steps, m->error);

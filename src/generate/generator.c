@@ -194,6 +194,12 @@ ex_code ex_generator_prompt(ex_generator *generator, const int32_t *tokens, size
 }
 
 ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token, ex_error *error) {
+    const int32_t n_vocab = ex_tokenizer_size(generator->tokenizer);
+    const size_t position = ex_session_position(generator->session);
+    if (token < 0 || token >= n_vocab)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "token %d is not in the vocabulary (0 to %d)", token, n_vocab - 1);
+    if (position == ex_session_context(generator->session))
+        return ex_fail(error, EX_ERROR_CONTEXT, position, "the context of %zu positions is full", position);
     return begin(generator, &token, 1, token, error);
 }
 
@@ -315,24 +321,33 @@ bool ex_generator_waits(const ex_generator *generator) {
 
 enum { TOGETHER = 32 };
 
-ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error) {
+static ex_code evaluate_group(ex_generator *const *generators, size_t count, ex_error *error) {
     ex_session *sessions[TOGETHER];
     int32_t tokens[TOGETHER];
     ex_step steps[TOGETHER];
-    for (size_t first = 0; first < count; first += TOGETHER) {
-        const size_t n = count - first < TOGETHER ? count - first : TOGETHER;
-        for (size_t i = 0; i < n; i++) {
-            sessions[i] = generators[first + i]->session;
-            tokens[i] = generators[first + i]->pending;
-        }
-        ex_code code = ex_sessions_evaluate(sessions, tokens, n, steps, error);
-        if (code != EX_OK) return code;
-        for (size_t i = 0; i < n; i++) {
-            generators[first + i]->step = steps[i];
-            generators[first + i]->pending = EX_TOKEN_NONE;
-        }
+    for (size_t i = 0; i < count; i++) {
+        sessions[i] = generators[i]->session;
+        tokens[i] = generators[i]->pending;
     }
-    return EX_OK;
+    ex_code code = count > 0 ? ex_sessions_evaluate(sessions, tokens, count, steps, error) : EX_OK;
+    for (size_t i = 0; i < count && code == EX_OK; i++) {
+        generators[i]->step = steps[i];
+        generators[i]->pending = EX_TOKEN_NONE;
+    }
+    return code;
+}
+
+ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error) {
+    ex_generator *waiting[TOGETHER];
+    size_t n_waiting = 0;
+    ex_code code = EX_OK;
+    for (size_t i = 0; i < count && code == EX_OK; i++) {
+        if (ex_generator_waits(generators[i])) waiting[n_waiting++] = generators[i];
+        if (n_waiting < TOGETHER) continue;
+        code = evaluate_group(waiting, n_waiting, error);
+        n_waiting = 0;
+    }
+    return code == EX_OK ? evaluate_group(waiting, n_waiting, error) : code;
 }
 
 /* One decision: afterwards the queue has more entries, or fewer where tokens were taken back. */

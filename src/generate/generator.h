@@ -106,11 +106,8 @@ ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, e
 /* Tokens that may still be decided. */
 size_t ex_generator_room(const ex_generator *generator);
 void ex_generator_count(ex_generator *generator, const ex_choice *choice);
-/* The next event needs the evaluation of one token first; of several generators on one engine, in one pass. */
+/* The next event needs the evaluation of one token first. */
 bool ex_generator_waits(const ex_generator *generator);
-ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
-/* As ex_generator_prompt with one token, which is left to ex_generators_evaluate. */
-ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token, ex_error *error);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
 
 /* padding.c */

@@ -92,7 +92,7 @@ static void gather(ex_generator *generator, ahead_group *group) {
 static ex_code evaluate(ex_generator *generator, ahead_group *group, ex_error *error) {
     for (size_t i = 0; i + 1 < group->count; i++) {
         group->sessions[i] = generator->forks[i];
-        ex_session_assign(generator->forks[i], generator->session);
+        ex_session_assign(generator->forks[i], generator->session, NULL);
     }
     group->sessions[group->count - 1] = generator->session;
     return ex_sessions_evaluate(group->sessions, group->tokens, group->count, group->steps, error);
@@ -121,7 +121,7 @@ static ex_code go_on(ex_generator *generator, ahead_group *group, ex_outlook *ah
     ex_session **second = generator->forks + policy->candidates - 1;
     ex_step steps[EX_DRAWS_MAX];
     const size_t left = ex_session_context(generator->session) - ex_session_position(generator->session);
-    for (size_t i = 0; i < group->count; i++) ex_session_assign(second[i], group->sessions[i]);
+    for (size_t i = 0; i < group->count; i++) ex_session_assign(second[i], group->sessions[i], NULL);
     ex_code code = EX_OK;
     for (int32_t depth = 1; depth < policy->lookahead && (size_t)depth <= left && code == EX_OK; depth++) {
         code = ex_sessions_evaluate(second, tokens, group->count, steps, error);

@@ -118,21 +118,34 @@ static ex_code begin_answer(ex_replay *replay, const ex_trace_row *row, ex_error
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
+/* The handle but for its reader, or NULL. */
+static ex_replay *open_replay(const ex_policy *policy, ex_error *error) {
+    ex_replay *replay = ex_allocate(1, sizeof *replay);
+    if (!replay) ex_fail_memory(error, "replaying a trace");
+    if (!replay || !policy) return replay;
+    replay->policy = *policy;
+    replay->has_policy = true;
+    return replay;
+}
+
+static ex_code finish_opening(ex_replay **out, ex_replay *replay, ex_code code) {
+    if (code == EX_OK) *out = replay;
+    else ex_replay_close(replay);
+    return code;
+}
+
 ex_code ex_replay_open(ex_replay **out, const char *path, const ex_policy *policy, ex_error *error) {
     *out = NULL;
-    ex_replay *replay = ex_allocate(1, sizeof *replay);
-    if (!replay) return ex_fail_memory(error, "replaying a trace");
-    if (policy) {
-        replay->policy = *policy;
-        replay->has_policy = true;
-    }
-    ex_code code = ex_trace_reader_open(&replay->reader, path, error);
-    if (code != EX_OK) {
-        ex_replay_close(replay);
-        return code;
-    }
-    *out = replay;
-    return EX_OK;
+    ex_replay *replay = open_replay(policy, error);
+    return replay ? finish_opening(out, replay, ex_trace_reader_open(&replay->reader, path, error)) : EX_ERROR_MEMORY;
+}
+
+ex_code ex_replay_open_text(ex_replay **out, const char *text, size_t length, const ex_policy *policy,
+                            ex_error *error) {
+    *out = NULL;
+    ex_replay *replay = open_replay(policy, error);
+    if (!replay) return EX_ERROR_MEMORY;
+    return finish_opening(out, replay, ex_trace_reader_open_text(&replay->reader, text, length, error));
 }
 
 void ex_replay_close(ex_replay *replay) {

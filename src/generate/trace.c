@@ -1,5 +1,5 @@
-/* trace.c - the file of a trace, and the order of its lines. Lines of branches wait in memory until it is known which
- * of them won. */
+/* trace.c - the file of a trace, or who takes its lines, and their order. Lines of branches wait in memory until it is
+ * known which of them won. */
 #include "generate/trace.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "generate/trace_write.h"
 
-/* ---- the file -------------------------------------------------------------------------------------------------- */
+/* ---- where lines go -------------------------------------------------------------------------------------------- */
 
 ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error) {
     *out = NULL;
@@ -35,6 +35,16 @@ ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error) {
     return EX_OK;
 }
 
+ex_code ex_trace_open_callback(ex_trace **out, bool (*write)(void *context, const char *line, size_t length),
+                               void *context, ex_error *error) {
+    *out = ex_allocate(1, sizeof **out);
+    if (!*out) return ex_fail_memory(error, "a trace");
+    (*out)->write = write;
+    (*out)->context = context;
+    ex_decimal_prepare(&(*out)->powers);
+    return EX_OK;
+}
+
 static ex_code report_first(const ex_trace *trace, ex_error *error) {
     if (error && trace->first.code != EX_OK) *error = trace->first;
     return trace->first.code;
@@ -42,7 +52,7 @@ static ex_code report_first(const ex_trace *trace, ex_error *error) {
 
 ex_code ex_trace_close(ex_trace *trace, ex_error *error) {
     if (!trace) return EX_OK;
-    if (close(trace->descriptor) != 0 && trace->first.code == EX_OK)
+    if (trace->path && close(trace->descriptor) != 0 && trace->first.code == EX_OK)
         ex_fail_system(&trace->first, trace->path, "write the trace");
     const ex_code code = report_first(trace, error);
     free(trace->path);
@@ -50,14 +60,26 @@ ex_code ex_trace_close(ex_trace *trace, ex_error *error) {
     return code;
 }
 
+/* How many bytes went out; none after a failure, or where a signal came. */
+static size_t write_to_file(ex_trace *trace, const char *bytes, size_t length) {
+    const ssize_t n = write(trace->descriptor, bytes, length);
+    if (n < 0 && errno != EINTR) ex_fail_system(&trace->first, trace->path, "write the trace");
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* Of a branch there are several lines at once. */
+static size_t hand_over_line(ex_trace *trace, const char *bytes, size_t length) {
+    const char *end = memchr(bytes, '\n', length);
+    const size_t n = end ? (size_t)(end - bytes) + 1 : length;
+    if (trace->write(trace->context, bytes, n)) return n;
+    ex_fail(&trace->first, EX_ERROR_IO, 0, "a line of the trace was not taken");
+    return 0;
+}
+
 static ex_code write_bytes(ex_trace *trace, const ex_line *line, ex_error *error) {
     if (line->failed && trace->first.code == EX_OK) ex_fail_memory(&trace->first, "a line of a trace");
-    for (size_t at = 0; at < line->length && trace->first.code == EX_OK;) {
-        ssize_t n = write(trace->descriptor, line->text + at, line->length - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) ex_fail_system(&trace->first, trace->path, "write the trace");
-        else at += (size_t)n;
-    }
+    for (size_t at = 0; at < line->length && trace->first.code == EX_OK;)
+        at += (trace->path ? write_to_file : hand_over_line)(trace, line->text + at, line->length - at);
     return report_first(trace, error);
 }
 

@@ -21,9 +21,10 @@
 static bool grow_text(ex_trace_reader *reader, size_t *capacity) {
     if (reader->length < *capacity) return true;
     const size_t larger = *capacity ? *capacity * 2 : (size_t)1 << 20;
-    char *text = realloc(reader->text, larger);
-    if (!text) return false;
-    reader->text = text;
+    char *memory = realloc(reader->memory, larger);
+    if (!memory) return false;
+    reader->memory = memory;
+    reader->text = memory;
     *capacity = larger;
     return true;
 }
@@ -32,12 +33,18 @@ static ex_code read_all(ex_trace_reader *reader, int descriptor, ex_error *error
     size_t capacity = 0;
     for (;;) {
         if (!grow_text(reader, &capacity)) return ex_fail_memory(error, "a trace");
-        ssize_t n = read(descriptor, reader->text + reader->length, capacity - reader->length);
+        ssize_t n = read(descriptor, reader->memory + reader->length, capacity - reader->length);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return ex_fail_system(error, reader->name, "read the trace");
         if (n == 0) return EX_OK;
         reader->length += (size_t)n;
     }
+}
+
+ex_code ex_trace_reader_open_text(ex_trace_reader *reader, const char *text, size_t length, ex_error *error) {
+    *reader = (ex_trace_reader){.name = "the trace", .text = text, .length = length};
+    reader->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return reader->locale ? EX_OK : ex_fail_memory(error, "a trace");
 }
 
 ex_code ex_trace_reader_open(ex_trace_reader *reader, const char *path, ex_error *error) {
@@ -54,7 +61,7 @@ ex_code ex_trace_reader_open(ex_trace_reader *reader, const char *path, ex_error
 void ex_trace_reader_close(ex_trace_reader *reader) {
     ex_json_free(&reader->document);
     if (reader->locale) freelocale(reader->locale);
-    free(reader->text);
+    free(reader->memory);
     free(reader->candidates);
     free(reader->logits);
     free(reader->tokens);

@@ -39,7 +39,8 @@ typedef struct ex_trace_row { /* lists belong to the reader, until its next line
 
 typedef struct ex_trace_reader {
     const char *name;  /* of the file, for messages */
-    char *text;        /* the whole file */
+    const char *text;  /* all of it */
+    char *memory;      /* that it lies in; NULL: the caller's */
     size_t length, at;
     uint64_t line;     /* the newest */
     char place[512];   /* FILE:LINE */
@@ -61,6 +62,8 @@ typedef struct ex_trace_reader {
 
 /* "-" is standard input. */
 ex_code ex_trace_reader_open(ex_trace_reader *reader, const char *path, ex_error *error);
+/* Reads the caller's text, which must outlive the reader. */
+ex_code ex_trace_reader_open_text(ex_trace_reader *reader, const char *text, size_t length, ex_error *error);
 void ex_trace_reader_close(ex_trace_reader *reader);
 /* Lines of kinds that are not known are EX_ROW_OTHER; a last line that was broken off counts as none. */
 ex_code ex_trace_read(ex_trace_reader *reader, ex_trace_row *row, ex_error *error);

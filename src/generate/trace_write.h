@@ -8,8 +8,10 @@
 enum { EX_TRACE_VERSION = 1, EX_TRACE_CANDIDATES_MAX = 1024 /* in one line */ };
 
 struct ex_trace {
-    char *path;
+    char *path; /* NULL: lines go to `write` */
     int descriptor;
+    bool (*write)(void *context, const char *line, size_t length);
+    void *context;
     ex_decimal_powers powers;
     ex_error first; /* the write that failed; EX_OK: none */
 };

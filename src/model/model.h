@@ -29,8 +29,6 @@ ex_code ex_model_session(ex_session **out, ex_model *model, const ex_session_opt
 
 const ex_model *ex_session_model(const ex_session *session);
 
-/* Makes `to`, a fork of the same family, hold what `from` holds. Its last results are gone. Allocates nothing. */
-void ex_session_assign(ex_session *to, const ex_session *from);
 /* The two handles, of one family, change places: what one holds, with its last results, is then the other's. */
 void ex_session_exchange(ex_session *a, ex_session *b);
 /* KV pages that the whole family of sessions uses. */

@@ -128,10 +128,13 @@ ex_code ex_session_fork(ex_session **out, ex_session *session, ex_error *error) 
     return EX_OK;
 }
 
-void ex_session_assign(ex_session *to, const ex_session *from) {
-    ex_kv_share(&to->kv, &from->kv);
+ex_code ex_session_assign(ex_session *to, const ex_session *from, ex_error *error) {
+    if (to->kv.pool != from->kv.pool)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0, "sessions that are no forks of each other share no pages");
+    if (to != from) ex_kv_share(&to->kv, &from->kv);
     to->position = from->position;
     to->n_scored = 0;
+    return EX_OK;
 }
 
 void ex_session_exchange(ex_session *a, ex_session *b) {

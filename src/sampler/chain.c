@@ -183,7 +183,7 @@ static ex_code open_memory(ex_chain *chain, ex_error *error) {
     chain->block_maxima = ex_allocate(n_blocks, sizeof *chain->block_maxima);
     chain->scaled = ex_allocate(n, sizeof *chain->scaled);
     chain->entries = ex_allocate(n, sizeof *chain->entries);
-    chain->likeliest = ex_allocate(EX_LIKELIEST_MAX, sizeof *chain->likeliest);
+    chain->likeliest = ex_allocate(EX_FOUND_MAX, sizeof *chain->likeliest);
     chain->marks = ex_allocate(n, sizeof *chain->marks);
     chain->marked = ex_allocate(n, sizeof *chain->marked);
     chain->recent = ex_allocate(chain->context, sizeof *chain->recent);

@@ -6,7 +6,7 @@
 
 typedef struct ex_filter_memory {
     ex_survivor *survivors;   /* [n_vocab] */
-    ex_survivor *likeliest;   /* [EX_LIKELIEST_MAX] in order, filled by ex_find_likeliest */
+    ex_survivor *likeliest;   /* [EX_FOUND_MAX] in order, filled by ex_find_likeliest */
     ex_candidate *candidates; /* [n_vocab] */
     float *block_maxima;      /* of the logits, one for each EX_LOGITS_BLOCK: filled by ex_summarise_logits */
     int *selected;            /* [EX_LOGITS_BLOCK] */
@@ -21,7 +21,7 @@ typedef struct ex_filter_input {
     size_t n_likeliest;        /* in memory->likeliest, of these logits; 0: not looked for */
 } ex_filter_input;
 
-/* Fills memory->likeliest with the `limit` likeliest tokens (at most EX_LIKELIEST_MAX), and returns how many there are:
+/* Fills memory->likeliest with the `limit` likeliest tokens (at most EX_FOUND_MAX), and returns how many there are:
  * fewer where fewer are above -infinity. */
 size_t ex_find_likeliest(const ex_filter_memory *memory, const ex_filter_input *input, size_t limit);
 

@@ -37,7 +37,7 @@ ex_code ex_summarise_logits(const ex_vector_math *math, const float *logits, siz
 }
 
 size_t ex_likeliest_needed(int32_t top_k) {
-    return top_k < 2 ? 2 : top_k < EX_LIKELIEST_MAX ? (size_t)top_k : EX_LIKELIEST_MAX;
+    return top_k < 2 ? 2 : top_k < EX_FOUND_MAX ? (size_t)top_k : EX_FOUND_MAX;
 }
 
 void ex_fill_metrics(const ex_logits_summary *summary, const ex_survivor *likeliest, size_t n_likeliest, int32_t top_k,
@@ -69,8 +69,8 @@ static ex_code measure(const float *logits, size_t n_vocab, int32_t top_k, const
 
 ex_code ex_measure_logits(const float *logits, size_t n_vocab, int32_t top_k, ex_metrics *metrics, ex_error *error) {
     if (top_k < 0) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "top_k is %d, it must not be negative", top_k);
-    ex_filter_memory memory = {.survivors = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory.survivors),
-                               .likeliest = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory.likeliest),
+    ex_filter_memory memory = {.survivors = ex_allocate(EX_FOUND_MAX, sizeof *memory.survivors),
+                               .likeliest = ex_allocate(EX_FOUND_MAX, sizeof *memory.likeliest),
                                .block_maxima = ex_allocate(n_vocab / EX_LOGITS_BLOCK + 1, sizeof *memory.block_maxima),
                                .selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *memory.selected)};
     bool complete = memory.survivors && memory.likeliest && memory.block_maxima && memory.selected;

@@ -17,7 +17,7 @@ typedef struct ex_survivor {
     int32_t token;
 } ex_survivor;
 
-enum { EX_LIKELIEST_MAX = 1024 };
+enum { EX_FOUND_MAX = 1024 };
 
 /* How many of the likeliest tokens the metrics need, for tail_mass with this top_k. */
 size_t ex_likeliest_needed(int32_t top_k);

@@ -35,9 +35,9 @@ struct ex_sampler {
 static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
     ex_filter_memory *memory = &sampler->memory;
     const size_t n_blocks = (sampler->n_vocab + EX_LOGITS_BLOCK - 1) / EX_LOGITS_BLOCK;
-    const size_t n_survivors = sampler->n_vocab < EX_LIKELIEST_MAX ? EX_LIKELIEST_MAX : sampler->n_vocab;
+    const size_t n_survivors = sampler->n_vocab < EX_FOUND_MAX ? EX_FOUND_MAX : sampler->n_vocab;
     memory->survivors = ex_allocate(n_survivors, sizeof *memory->survivors);
-    memory->likeliest = ex_allocate(EX_LIKELIEST_MAX, sizeof *memory->likeliest);
+    memory->likeliest = ex_allocate(EX_FOUND_MAX, sizeof *memory->likeliest);
     memory->candidates = ex_allocate(sampler->n_vocab, sizeof *memory->candidates);
     memory->block_maxima = ex_allocate(n_blocks, sizeof *memory->block_maxima);
     memory->selected = ex_allocate(EX_LOGITS_BLOCK, sizeof *memory->selected);

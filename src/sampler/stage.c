@@ -215,7 +215,7 @@ static void take_likeliest(ex_stage_run *run, const ex_survivor *likeliest, size
 }
 
 void ex_stage_keep_likeliest(ex_stage_run *run, size_t limit) {
-    if (run->is_dense && limit <= EX_LIKELIEST_MAX && limit <= run->input->n_vocab) {
+    if (run->is_dense && limit <= EX_FOUND_MAX && limit <= run->input->n_vocab) {
         const ex_survivor *likeliest;
         const size_t count = find_likeliest(run, limit, &likeliest);
         take_likeliest(run, likeliest, count);
@@ -333,9 +333,9 @@ void ex_stage_keep_first(ex_stage_run *run, ex_stage_order order, double centre,
 bool ex_stage_keep_head(ex_stage_run *run, continuation goes_on, void *context) {
     const ex_stage_run before = *run;
     const ex_survivor *likeliest;
-    if (!run->is_dense || run->input->n_vocab <= EX_LIKELIEST_MAX) return false;
+    if (!run->is_dense || run->input->n_vocab <= EX_FOUND_MAX) return false;
     /* As many as there are blocks: their maxima then tell a threshold. */
-    const size_t count = find_likeliest(run, smaller(EX_LIKELIEST_MAX, count_blocks(run)), &likeliest);
+    const size_t count = find_likeliest(run, smaller(EX_FOUND_MAX, count_blocks(run)), &likeliest);
     take_likeliest(run, likeliest, count);
     ex_stage_weigh(run);
     run->count = take_sorted(run, goes_on, context);

@@ -45,7 +45,7 @@ struct ex_chain {
     float *logits, *block_maxima; /* changed copies: [n_vocab] and one for each EX_LOGITS_BLOCK */
     float *scaled;                /* [n_vocab] logits / divisor */
     ex_stage_entry *entries;            /* [n_vocab] */
-    ex_survivor *likeliest;       /* [EX_LIKELIEST_MAX] */
+    ex_survivor *likeliest;       /* [EX_FOUND_MAX] */
     uint32_t *marks;              /* [n_vocab] a stage's number for each token; 0 between stages */
     int32_t *marked;              /* [n_vocab] the tokens whose mark is not 0 */
     int32_t *recent;              /* [context] tokens, newest first */
