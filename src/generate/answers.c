@@ -132,7 +132,10 @@ static size_t take_turn(ex_answers *answers) {
 ex_code ex_answers_next(ex_answers *answers, size_t *index, ex_event *event, ex_error *error) {
     *index = take_turn(answers);
     if (*index == EX_ANSWERS_MAX) {
-        *event = (ex_event){.kind = EX_EVENT_END, .end = answers->answers[0].end, .token = EX_TOKEN_NONE};
+        *event = (ex_event){.kind = EX_EVENT_END,
+                            .end = answers->answers[0].end,
+                            .token = EX_TOKEN_NONE,
+                            .log_probability = NAN};
         return EX_OK;
     }
     one_answer *answer = &answers->answers[*index];

@@ -21,7 +21,8 @@ static ex_code open_branch(ex_generator *generator, ex_branch *branch, ex_error 
     if (code == EX_OK) code = ex_generator_teach(generator, branch->sampler, error);
     if (code == EX_OK) code = ex_sampler_set_clarification(branch->sampler, clarification, count, error);
     if (code == EX_OK)
-        code = ex_queue_open(&branch->entries, (size_t)policy->branch_tokens, model->shape.n_layer, error);
+        code = ex_queue_open(&branch->entries, (size_t)policy->branch_tokens, model->shape.n_layer,
+                             generator->options.n_likeliest, error);
     return code;
 }
 
@@ -79,15 +80,16 @@ static ex_code add_token(ex_generator *generator, ex_branch *branch, const ex_sa
                               .token = token,
                               .choice = choice,
                               .sampler = sampler};
-    ex_entry entry = {.kind = EX_EVENT_TOKEN,
+    const ex_entry entry = {.kind = EX_EVENT_TOKEN,
                       .token = token,
                       .position = ex_session_position(branch->session),
                       .n_accepted = ex_sampler_count(branch->sampler),
+                      .log_probability = ex_candidate_of(&choice->distribution, token)->log_probability,
                       .choice = *choice};
     ex_code code = ex_tracer_decision(generator->tracer, &traced, error);
     ex_queue_push(&branch->entries, &entry);
     ex_sampler_accept(branch->sampler, token, false);
-    branch->sum_log_probability += ex_candidate_of(&choice->distribution, token)->log_probability;
+    branch->sum_log_probability += entry.log_probability;
     branch->n_tokens++;
     return code;
 }

@@ -2,11 +2,13 @@
  * token is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
 #include "generate/generator.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "sampler/candidate.h"
 
 ex_generator_options ex_generator_options_default(void) { return (ex_generator_options){0}; }
 
@@ -36,6 +38,7 @@ static const char *text_of(const void *tokenizer, int32_t token, size_t *length)
 
 ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, ex_error *error) {
     ex_sampler_keep_likeliest(sampler, generator->options.trace != NULL);
+    ex_sampler_name_likeliest(sampler, generator->options.n_likeliest);
     return ex_sampler_set_vocabulary(sampler, text_of, generator->tokenizer, error);
 }
 
@@ -86,8 +89,15 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
                                  ex_sampler_policy(generator->sampler)->banned_strings, error);
     if (code == EX_OK) code = open_tracer(generator, model, error);
     if (code == EX_OK)
-        code = ex_queue_open(&generator->queue, ex_unsettled_max(generator), model->shape.n_layer, error);
+        code = ex_queue_open(&generator->queue, ex_unsettled_max(generator), model->shape.n_layer,
+                             generator->options.n_likeliest, error);
     return code;
+}
+
+static ex_code check_options(const ex_generator_options *options, ex_error *error) {
+    if (options->n_likeliest <= EX_LIKELIEST_MAX) return EX_OK;
+    return ex_fail(error, EX_ERROR_ARGUMENT, 0, "%zu likeliest tokens: a choice can name %d at most",
+                   options->n_likeliest, EX_LIKELIEST_MAX);
 }
 
 ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_generator_options *options,
@@ -100,7 +110,8 @@ ex_code ex_generator_open(ex_generator **out, ex_session *session, const ex_gene
     generator->tokenizer = model->tokenizer;
     generator->options = options ? *options : ex_generator_options_default();
     generator->pending = EX_TOKEN_NONE;
-    ex_code code = open_parts(generator, model, error);
+    ex_code code = check_options(&generator->options, error);
+    if (code == EX_OK) code = open_parts(generator, model, error);
     if (code != EX_OK) {
         ex_generator_close(generator);
         return code;
@@ -247,12 +258,21 @@ static bool has_choice(ex_event_kind kind, ex_end end) {
     return kind != EX_EVENT_END || end == EX_END_TOKEN || end == EX_END_TRAP || end == EX_END_RULE;
 }
 
+/* Tokens of the clarification after its first are not measured. */
+static double log_probability_of(const ex_generator *generator, ex_event_kind kind, int32_t token) {
+    const ex_choice *choice = &generator->choice;
+    if (token == EX_TOKEN_NONE || generator->is_inserting) return NAN;
+    if (kind == EX_EVENT_INSERTED) return (double)generator->step.logits[token] - (choice->maximum + choice->log_sum);
+    return ex_candidate_of(&choice->distribution, token)->log_probability;
+}
+
 ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end end, int32_t token, ex_error *error) {
     const ex_entry entry = {.kind = kind,
                             .end = end,
                             .token = token,
                             .position = generator->position,
                             .n_accepted = ex_sampler_count(generator->sampler),
+                            .log_probability = log_probability_of(generator, kind, token),
                             .choice = generator->choice};
     ex_code code = has_choice(kind, end) ? ex_generator_trace(generator, trace_kinds[kind], token, error) : EX_OK;
     if (code != EX_OK) return code;
@@ -394,7 +414,8 @@ static ex_code deliver_end(ex_generator *generator, const ex_entry *entry, ex_ev
                         .token = entry->token,
                         .position = entry->position,
                         .text = take_text(generator, (ex_string){"", 0}, true),
-                        .choice = has_choice(entry->kind, entry->end) ? &entry->choice : NULL};
+                        .choice = has_choice(entry->kind, entry->end) ? &entry->choice : NULL,
+                        .log_probability = entry->log_probability};
     return finish(generator, entry->end, error);
 }
 
@@ -405,7 +426,8 @@ static ex_code deliver_token(ex_generator *generator, const ex_entry *entry, ex_
                         .token = entry->token,
                         .position = entry->position,
                         .text = take_text(generator, ex_token_text(generator->tokenizer, entry->token, false), last),
-                        .choice = &entry->choice};
+                        .choice = &entry->choice,
+                        .log_probability = entry->log_probability};
     generator->last_token = entry->token;
     generator->n_kept = entry->position + 1;
     generator->n_delivered++;
@@ -428,7 +450,8 @@ ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *er
                             .end = generator->end,
                             .token = EX_TOKEN_NONE,
                             .position = ex_session_position(generator->session),
-                            .text = take_text(generator, (ex_string){"", 0}, true)};
+                            .text = take_text(generator, (ex_string){"", 0}, true),
+                            .log_probability = NAN};
         return EX_OK;
     }
     while (ex_settled_count(generator) == 0) {

@@ -21,10 +21,12 @@ typedef struct ex_entry { /* a decision, and the token that it made */
     int32_t token;
     size_t position;
     size_t n_accepted; /* tokens that the sampler had before */
+    double log_probability;
     ex_choice choice;  /* its lists lie below once the entry is kept */
     ex_candidate *candidates;
     ex_layer_metrics *layers;
     ex_outlook *ahead;
+    ex_candidate *likeliest;
 } ex_entry;
 
 typedef struct ex_entry_queue { /* a ring */
@@ -84,7 +86,8 @@ struct ex_generator {
 };
 
 /* queue.c */
-ex_code ex_queue_open(ex_entry_queue *queue, size_t capacity, int32_t n_layer, ex_error *error);
+/* n_layer, n_likeliest: what the lists of an entry have at most. */
+ex_code ex_queue_open(ex_entry_queue *queue, size_t capacity, int32_t n_layer, size_t n_likeliest, ex_error *error);
 void ex_queue_close(ex_entry_queue *queue);
 void ex_queue_clear(ex_entry_queue *queue);
 /* The entry `index` from the oldest. */

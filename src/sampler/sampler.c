@@ -30,6 +30,8 @@ struct ex_sampler {
     ex_distribution distribution; /* of the last step */
     bool keeps_likeliest;          /* more than the metrics need */
     size_t n_likeliest;            /* in memory.likeliest, of the last step */
+    ex_candidate named[EX_LIKELIEST_MAX]; /* in the choice */
+    size_t n_named;
 };
 
 static ex_code open_memory(ex_sampler *sampler, ex_error *error) {
@@ -339,12 +341,28 @@ static bool draws_token(ex_action action) {
 }
 
 /* Enough for the filters of this step to be repeated. */
-static void find_more_likeliest(ex_sampler *sampler, const ex_filter_input *input, int32_t top_k) {
+static size_t traced_of(const ex_sampler *sampler, int32_t top_k) {
     size_t wanted = top_k > EX_TRACED_MAX ? EX_TRACED_MAX : top_k < EX_TRACED_MIN ? EX_TRACED_MIN : (size_t)top_k;
     wanted += sampler->n_excluded + (ex_chain_is_plain(sampler->chain) ? 0 : EX_TRACED_MORE);
-    if (wanted > EX_TRACED_MAX) wanted = EX_TRACED_MAX;
+    return wanted > EX_TRACED_MAX ? EX_TRACED_MAX : wanted;
+}
+
+static void find_more_likeliest(ex_sampler *sampler, const ex_filter_input *input, int32_t top_k) {
+    size_t wanted = sampler->keeps_likeliest ? traced_of(sampler, top_k) : sampler->n_named;
     if (wanted > sampler->n_vocab) wanted = sampler->n_vocab;
     if (sampler->n_likeliest < wanted) sampler->n_likeliest = ex_find_likeliest(&sampler->memory, input, wanted);
+}
+
+static void name_likeliest(ex_sampler *sampler, const ex_filter_input *input, ex_choice *out) {
+    out->likeliest = sampler->named;
+    out->n_likeliest = sampler->n_likeliest < sampler->n_named ? sampler->n_likeliest : sampler->n_named;
+    for (size_t i = 0; i < out->n_likeliest; i++) {
+        const ex_survivor one = sampler->memory.likeliest[i];
+        const ex_candidate *kept = ex_candidate_of(&out->distribution, one.token);
+        const double log_probability = (double)one.logit - (out->maximum + out->log_sum);
+        const ex_candidate dropped = {one.token, 0, log_probability, log_probability + input->confidence};
+        sampler->named[i] = kept ? *kept : dropped;
+    }
 }
 
 /* What comes after measuring attention. */
@@ -357,7 +375,7 @@ static ex_code act(ex_sampler *sampler, ex_filter_input *input, ex_random_key ke
     ex_code code = distribute(sampler, input, &out->decision, &step, &out->distribution, error);
     if (code != EX_OK) return code;
     sampler->n_likeliest = input->n_likeliest;
-    if (sampler->keeps_likeliest) find_more_likeliest(sampler, input, out->decision.top_k);
+    find_more_likeliest(sampler, input, out->decision.top_k);
     out->draw = (ex_draw){.token = EX_TOKEN_NONE};
     if (draws_token(out->decision.action))
         ex_sampler_draw(sampler, &out->distribution, &out->decision, key, &out->draw);
@@ -365,6 +383,7 @@ static ex_code act(ex_sampler *sampler, ex_filter_input *input, ex_random_key ke
     out->log_sum = input->summary.log_sum;
     out->ahead = NULL;
     out->n_ahead = 0;
+    name_likeliest(sampler, input, out);
     sampler->distribution = out->distribution;
     sampler->history.pending =
         (ex_record){.rule = out->decision.rule, .metrics = out->metrics, .carried = step.carried};
@@ -415,6 +434,8 @@ bool ex_sampler_has_stage(const ex_sampler *sampler, const char *name) {
 }
 
 void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on) { sampler->keeps_likeliest = on; }
+
+void ex_sampler_name_likeliest(ex_sampler *sampler, size_t count) { sampler->n_named = count; }
 
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count) {
     *count = sampler->n_likeliest;

@@ -31,6 +31,8 @@ bool ex_sampler_has_stage(const ex_sampler *sampler, const char *name);
  * EX_TRACED_MAX at most. In order, valid until the next step. */
 enum { EX_TRACED_MIN = 32, EX_TRACED_MORE = 64, EX_TRACED_MAX = 256 };
 void ex_sampler_keep_likeliest(ex_sampler *sampler, bool on);
+/* How many of the likeliest tokens a step's choice names, at most EX_LIKELIEST_MAX. */
+void ex_sampler_name_likeliest(ex_sampler *sampler, size_t count);
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count);
 const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count);
 
