@@ -2,7 +2,9 @@
  *   run.json       what was asked: model, tasks, policies, seeds, budget, votes, lines that were no questions
  *   results.jsonl  one line for each question, policy and seed, in that order; the same bytes however often the run was
  *                  broken off, and without times
- *   times.jsonl    what each line of results took
+ *   times.jsonl    what each line of results took: {"line": its number from 0, "seconds": s}; of two the later counts
+ * EVAL_CHOOSE does not depend on policy or seed: a question has one line, of policy 0 and seed 0, whose only answer has the
+ * text of the likeliest choice (not length-normalised) and no tokens.
  * The report is made of these alone. */
 #ifndef EVAL_RECORD_H
 #define EVAL_RECORD_H
@@ -68,15 +70,19 @@ typedef struct eval_run_task { /* as run.json has it: enough to report without t
     size_t n_questions;
     size_t *lines;         /* [n_questions] */
     char **ids, **prompts, **right; /* [n_questions] shortened for people; `right` may hold NULL */
-    bool **choices_right;  /* [n_questions] which choices are right, or NULL */
+    size_t *n_choices;     /* [n_questions] 0: none */
+    bool **choices_right;  /* [n_questions][n_choices] which choices are right, or NULL */
     eval_bad_line *bad;
     size_t n_bad;
 } eval_run_task;
 
 typedef struct eval_run_policy {
     char *name;            /* as given on the command line */
-    char *text;            /* whole policy file */
+    char *text;            /* whole policy file, before tuning */
+    double price;          /* EVAL_BUDGET_TIME: seconds of one of its forwarded tokens, in those of a greedy one; else 1 */
 } eval_run_policy;
+
+typedef enum eval_half { EVAL_HALF_ALL, EVAL_HALF_EVEN, EVAL_HALF_ODD } eval_half; /* which questions were asked */
 
 typedef enum eval_budget { EVAL_BUDGET_NONE, EVAL_BUDGET_TOKENS, EVAL_BUDGET_TIME } eval_budget;
 
@@ -94,7 +100,8 @@ typedef struct eval_run {
     eval_vote votes[EVAL_VOTE_COUNT];
     size_t n_votes;
     size_t shard, n_shards; /* 0 of 1 when it is not a part */
-    size_t n_trials;       /* of --tune; 0: none. Then only odd questions are in results.jsonl */
+    eval_half half;        /* with tuning the odd ones; the even ones were for choosing (folder DIR/tuning) */
+    size_t n_trials;       /* of --tune; 0: none */
     char *tuning;          /* JSON text: for each policy the trials and what was chosen; NULL */
 } eval_run;
 
@@ -103,7 +110,12 @@ typedef struct eval_run {
 ex_code eval_records_read(eval_run **run, eval_result **results, size_t *n_results, const char *folder,
                           ex_error *error);
 void eval_records_free(eval_run *run, eval_result *results, size_t n_results);
+/* run.json alone; EX_ERROR_IO when there is none. */
+ex_code eval_run_read(eval_run **run, const char *folder, ex_error *error);
+void eval_result_clear(eval_result *result); /* frees what it holds */
 
+/* The text of run.json, in new memory: the same run gives the same bytes. */
+ex_code eval_run_format(const eval_run *run, char **text, size_t *length, ex_error *error);
 /* One result as a line of JSON with its line end, in new memory. Numbers of signals have six significant digits. */
 ex_code eval_result_format(const eval_result *result, char **line, size_t *length, ex_error *error);
 
