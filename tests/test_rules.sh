@@ -4,8 +4,8 @@ set -euo pipefail
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tools" && pwd)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{include,src/base,src/sampler,src/text,src/model,cli,examples}
-touch "$root/src/base/error.h" "$root/src/text/bpe.h" "$root/cli/options.h" "$root/include/entropix.h"
+mkdir -p "$root"/{include,src/base,src/sampler,src/text,src/model,cli,eval,examples}
+touch "$root/src/base/error.h" "$root/src/text/bpe.h" "$root/cli/options.h" "$root/eval/task.h" "$root/include/entropix.h"
 
 cat >"$root/src/sampler/good.c" <<'END'
 #include "entropix.h"
@@ -25,9 +25,13 @@ void ex_bad(void) { abort(); }
 END
 printf '#include "text/bpe.h"\n' >"$root/src/model/bad.c"
 printf '#include "options.h"\n#include "base/error.h"\nint f(char *p) { return printf("%%s", p) + atoi(p); }\n' >"$root/cli/bad.c"
+printf '#include "eval/task.h"\n#include "options.h"\n' >"$root/cli/good.c"
+printf '#include <jansson.h>\n#include "task.h"\n#include "cli/options.h"\nint f(char *p) { return atoi(p); }\n' >"$root/eval/bad.c"
 printf '#include <entropix.h>\n#include "options.h"\n' >"$root/examples/bad.c"
 expected="cli/bad.c:2
 cli/bad.c:3
+eval/bad.c:3
+eval/bad.c:4
 examples/bad.c:2
 src/model/bad.c:1
 src/sampler/bad.c:1

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "${1:-$(dirname "${BASH_SOURCE[0]}")/..}"
 
-mapfile -t files < <(find include src cli server bench examples tests tools cuda web -name '*.[ch]' 2>/dev/null | sort)
+mapfile -t files < <(find include src cli eval server bench examples tests tools cuda web -name '*.[ch]' 2>/dev/null | sort)
 
 awk '
 BEGIN {
@@ -21,7 +21,7 @@ BEGIN {
     place["pcre2.h"] = "^(src/text|tests)/"
     place["immintrin.h"] = place["x86intrin.h"] = "^src/kernel/a[vm]x"
     place["arm_neon.h"] = "^src/kernel/neon"
-    place["jansson.h"] = "^(cli|server|bench|tests|tools)/"
+    place["jansson.h"] = "^(cli|eval|server|bench|tests|tools)/"
     place["histedit.h"] = place["editline/readline.h"] = place["readline/readline.h"] = "^cli/"
     place["librsvg/rsvg.h"] = place["cairo.h"] = "^cli/"
     place["microhttpd.h"] = "^server/"
@@ -52,6 +52,7 @@ function check_include(name, quoted,    target) {
     if (name in place && FILENAME !~ place[name]) report("<" name "> does not belong here, only in " place[name])
     if (!quoted || name == "entropix.h" || name == "entropix_sampler.h" || area == "tests" || area == "tools") return
     if (area == "include") { report("the public header includes \"" name "\""); return }
+    if (area == "cli" && name ~ /^(eval|server)\// && exists(name)) return
     if (area != "src") {
         if (exists("src/" name) || !exists(own_folder name)) report(area " may include entropix.h and its own headers, not \"" name "\"")
         return
@@ -112,7 +113,7 @@ FNR == 1 {
 {
     code = code_of($0)
     if (area == "src") check_calls(code, in_library)
-    else if (area == "cli" || area == "server") check_calls(code, everywhere)
+    else if (area == "cli" || area == "eval" || area == "server") check_calls(code, everywhere)
 }
 
 END { if (violations) { printf "%d violations\n", violations; exit 1 } }
