@@ -42,7 +42,7 @@ static ex_session *open_session(ex_engine *engine, size_t n_context) {
 
 static size_t random_below(uint64_t *random, size_t limit) { return (size_t)random_between(random, 0, (double)limit); }
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------------------------ */
 
 static void set(ex_policy *policy, const char *key, const char *value) {
     ex_error error;
@@ -139,7 +139,7 @@ static bool generate(job *j, ex_session *session, ex_error *error) {
     return code == EX_OK && event.kind == EX_EVENT_END;
 }
 
-/* ---- joining and leaving ------------------------------------------------------------------------------------------ */
+/* ---- joining and leaving ----------------------------------------------------------------------------------------- */
 
 enum { N_JOBS = 48, N_FAMILIES = 3 };
 
@@ -251,7 +251,7 @@ static void test_joining_and_leaving(void **state) {
     ex_engine_close(engine);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------------------------------------------------- */
 
 static void test_errors(void **state) {
     (void)state;
@@ -300,7 +300,7 @@ static void test_errors(void **state) {
     ex_engine_close(other);
 }
 
-/* ---- likely tokens ------------------------------------------------------------------------------------------------ */
+/* ---- likely tokens ----------------------------------------------------------------------------------------------- */
 
 static double log_sum_of(const float *logits, int32_t n_vocab) {
     double sum = 0, maximum = -INFINITY;
@@ -385,7 +385,7 @@ static void test_likely_tokens(void **state) {
     ex_engine_close(engine);
 }
 
-/* ---- forks that come and go --------------------------------------------------------------------------------------- */
+/* ---- forks that come and go -------------------------------------------------------------------------------------- */
 
 static size_t address_space(void) {
     size_t n_pages = 0;
@@ -431,7 +431,7 @@ static void test_forks_leave_nothing(void **state) {
     ex_engine_close(engine);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 enum { N_WORKERS = 4, N_ROUNDS = 6 };
 

@@ -55,10 +55,10 @@ typedef struct writer {
     ex_sampler *sampler;
 } writer;
 
-static void open_writer(writer *w, const ex_policy *policy) {
+/* On w->trace, which is open. */
+static void begin_writing(writer *w, const ex_policy *policy) {
     const int32_t clarification[] = {5, 6};
     ex_error error;
-    assert_ok(ex_trace_open(&w->trace, temporary(), &error), &error);
     const ex_tracer_options options = {.trace = w->trace, .model = {"synthetic", 9}, .architecture = {"none", 4},
                                        .n_vocab = N_VOCAB, .n_layer = N_LAYER, .n_head = N_HEAD, .seed = SEED};
     assert_ok(ex_tracer_open(&w->tracer, &options, &error), &error);
@@ -70,6 +70,12 @@ static void open_writer(writer *w, const ex_policy *policy) {
         assert_ok(ex_tracer_prompt(w->tracer, &token, 1, &error), &error);
     }
     assert_ok(ex_tracer_begin(w->tracer, w->sampler, N_PROMPT, &error), &error);
+}
+
+static void open_writer(writer *w, const ex_policy *policy) {
+    ex_error error;
+    assert_ok(ex_trace_open(&w->trace, temporary(), &error), &error);
+    begin_writing(w, policy);
 }
 
 static void close_writer(writer *w) {
@@ -151,11 +157,10 @@ static void tally_step(tally *t, const ex_replay_step *step) {
     if (t->n_strategies < 8) snprintf(t->strategies[t->n_strategies++], 40, "%s", step->recorded.decision.strategy);
 }
 
-static ex_code replay_all(const char *path, const ex_policy *policy, tally *t, ex_error *error) {
-    ex_replay *replay;
+static ex_code tally_all(ex_replay *replay, tally *t, ex_error *error) {
     ex_replay_step step = {0};
+    ex_code code = EX_OK;
     *t = (tally){0};
-    ex_code code = ex_replay_open(&replay, path, policy, error);
     while (code == EX_OK) {
         code = ex_replay_next(replay, &step, error);
         if (code != EX_OK || step.kind == EX_REPLAY_DONE) break;
@@ -163,6 +168,12 @@ static ex_code replay_all(const char *path, const ex_policy *policy, tally *t, e
     }
     ex_replay_close(replay);
     return code;
+}
+
+static ex_code replay_all(const char *path, const ex_policy *policy, tally *t, ex_error *error) {
+    ex_replay *replay;
+    ex_code code = ex_replay_open(&replay, path, policy, error);
+    return code == EX_OK ? tally_all(replay, t, error) : code;
 }
 
 static void assert_identical(const tally *t) {
@@ -413,19 +424,17 @@ static void write_errors_stay(void **state) {
 
 /* ---- branches ---- */
 
+enum { BRANCHES = 3, LENGTH = 4, WINNER = 1 };
+
 /* Four lines of each of three branches, mixed as they are made; the second wins. */
-static void branches_are_in_order(void **state) {
-    (void)state;
-    enum { BRANCHES = 3, LENGTH = 4, WINNER = 1 };
+static void write_branches(writer *w) {
     const ex_policy policy = preset("plain");
     synthetic s;
     ex_choice choice;
     ex_error error;
-    writer w;
     ex_sampler *samplers[BRANCHES];
     ex_traced_branch about[BRANCHES];
-    open_writer(&w, &policy);
-    ex_tracer_branch(w.tracer, BRANCHES);
+    ex_tracer_branch(w->tracer, BRANCHES);
     for (int b = 0; b < BRANCHES; b++) {
         samplers[b] = open_sampler(&policy, N_VOCAB);
         ex_sampler_keep_likeliest(samplers[b], true);
@@ -435,16 +444,25 @@ static void branches_are_in_order(void **state) {
     }
     for (size_t i = 0; i < LENGTH; i++)
         for (int b = 0; b < BRANCHES; b++) {
-            writer branch = {w.trace, w.tracer, samplers[b]};
+            writer branch = {w->trace, w->tracer, samplers[b]};
             step_at(&branch, &s, N_PROMPT + i, (uint32_t)b, &choice);
             const ex_traced traced = {.kind = EX_TRACE_TOKEN, .position = N_PROMPT + i, .attempt = (uint32_t)b,
                                       .branch = b, .token = choice.draw.token, .choice = &choice,
                                       .sampler = samplers[b]};
-            assert_ok(ex_tracer_decision(w.tracer, &traced, &error), &error);
+            assert_ok(ex_tracer_decision(w->tracer, &traced, &error), &error);
             ex_sampler_accept(samplers[b], choice.draw.token, false);
         }
-    assert_ok(ex_tracer_branched(w.tracer, N_PROMPT, about, WINNER, &error), &error);
+    assert_ok(ex_tracer_branched(w->tracer, N_PROMPT, about, WINNER, &error), &error);
     for (int b = 0; b < BRANCHES; b++) ex_sampler_close(samplers[b]);
+}
+
+static void branches_are_in_order(void **state) {
+    (void)state;
+    const ex_policy policy = preset("plain");
+    ex_error error;
+    writer w;
+    open_writer(&w, &policy);
+    write_branches(&w);
     close_writer(&w);
     ex_replay *replay;
     ex_replay_step step;
@@ -461,6 +479,126 @@ static void branches_are_in_order(void **state) {
     assert_ok(ex_replay_next(replay, &step, &error), &error);
     assert_int_equal(step.kind, EX_REPLAY_BRANCHES);
     ex_replay_close(replay);
+}
+
+/* ---- traces in memory ---- */
+
+typedef struct heap { /* what a callback was given */
+    char *text; /* [1 << 24] */
+    size_t length, n_lines, refused_from; /* lines from this one on are refused; 0: none */
+    bool whole;
+} heap;
+
+static bool take_line(void *context, const char *line, size_t length) {
+    heap *h = context;
+    h->n_lines++;
+    if (h->refused_from > 0 && h->n_lines >= h->refused_from) return false;
+    h->whole &= length > 1 && memchr(line, '\n', length) == line + length - 1;
+    memcpy(h->text + h->length, line, length);
+    h->length += length;
+    return true;
+}
+
+/* A callback gets, line by line, what a file would have; and from memory it is replayed like the file. */
+static void traces_need_no_file(void **state) {
+    (void)state;
+    const ex_policy policy = rich_policy(), other = preset("entropix");
+    heap h = {.text = malloc(1 << 24), .whole = true};
+    tally in_file, in_memory;
+    size_t length;
+    ex_error error;
+    for (int branches = 0; branches < 2; branches++) {
+        writer w;
+        h.length = h.n_lines = 0;
+        assert_ok(ex_trace_open_callback(&w.trace, take_line, &h, &error), &error);
+        begin_writing(&w, &policy);
+        if (branches) write_branches(&w);
+        else write_answer(&w, 200);
+        close_writer(&w);
+        open_writer(&w, &policy);
+        if (branches) write_branches(&w);
+        else write_answer(&w, 200);
+        close_writer(&w);
+        char *text = read_trace(&length);
+        assert_true(h.whole);
+        assert_int_equal(h.length, length);
+        assert_memory_equal(h.text, text, length);
+        size_t n_lines = 0;
+        for (size_t i = 0; i < length; i++) n_lines += text[i] == '\n';
+        assert_int_equal(h.n_lines, n_lines);
+        free(text);
+    }
+    write_trace(&policy, 200);
+    char *text = read_trace(&length), *exact = malloc(length);
+    memcpy(exact, text, length); /* so that a byte behind it is not there */
+    for (int i = 0; i < 2; i++) {
+        ex_replay *replay;
+        assert_ok(replay_all(temporary(), i ? &other : NULL, &in_file, &error), &error);
+        assert_ok(ex_replay_open_text(&replay, exact, length, i ? &other : NULL, &error), &error);
+        assert_ok(tally_all(replay, &in_memory, &error), &error);
+        assert_memory_equal(&in_memory, &in_file, sizeof in_file);
+    }
+    free(text);
+    free(exact);
+    free(h.text);
+}
+
+static void lines_that_are_refused_are_errors(void **state) {
+    (void)state;
+    const ex_policy policy = preset("plain");
+    heap h = {.text = malloc(1 << 24), .refused_from = 4};
+    ex_error error;
+    writer w;
+    synthetic s;
+    ex_choice choice;
+    assert_ok(ex_trace_open_callback(&w.trace, take_line, &h, &error), &error);
+    begin_writing(&w, &policy);
+    for (size_t i = 0; i < 6; i++) {
+        step_at(&w, &s, N_PROMPT + i, 0, &choice);
+        const ex_traced traced = {.kind = EX_TRACE_TOKEN, .position = N_PROMPT + i, .token = choice.draw.token,
+                                  .choice = &choice, .sampler = w.sampler};
+        assert_int_equal(ex_tracer_decision(w.tracer, &traced, &error), i < 2 ? EX_OK : EX_ERROR_IO);
+        ex_sampler_accept(w.sampler, choice.draw.token, false);
+    }
+    assert_int_equal(h.n_lines, 4); /* after the first refusal there is no other try */
+    ex_tracer_close(w.tracer);
+    ex_sampler_close(w.sampler);
+    assert_int_equal(ex_trace_close(w.trace, &error), EX_ERROR_IO);
+    free(h.text);
+}
+
+static ex_code replay_text(const char *text, size_t length, ex_error *error) {
+    ex_replay *replay;
+    tally t;
+    ex_code code = ex_replay_open_text(&replay, text, length, NULL, error);
+    return code == EX_OK ? tally_all(replay, &t, error) : code;
+}
+
+static void bad_texts_are_errors(void **state) {
+    (void)state;
+    const ex_policy policy = preset("plain");
+    ex_error error;
+    size_t length;
+    assert_int_equal(replay_text(NULL, 0, &error), EX_ERROR_FORMAT);
+    assert_int_equal(replay_text("{\"trace\":1", 10, &error), EX_ERROR_FORMAT); /* no line end: no line */
+    assert_int_equal(replay_text("{}\n[]\n", 6, &error), EX_ERROR_FORMAT);
+    assert_int_equal(error.position, 1);
+    assert_non_null(strstr(error.message, "the trace:1: "));
+    write_trace(&policy, 3);
+    char *text = read_trace(&length), *many = malloc(100 * length);
+    const char *end = line_at(text, 2), *sequence = strstr(text, "\"sequence\":0");
+    char *vocabulary = strstr(text, "\"n_vocab\":2000");
+    memcpy(vocabulary, "\"n_vocab\":9999", 14);
+    assert_int_equal(replay_text(text, length, &error), EX_OK);
+    size_t n = 0; /* headers alone, each of a sequence that is not there yet, ask for more and more memory */
+    for (int i = 0; i < 80; i++)
+        n += (size_t)sprintf(many + n, "%.*s\"n_vocab\":1048576%.*s\"sequence\":%d%.*s", (int)(vocabulary - text), text,
+                             (int)(sequence - vocabulary - 14), vocabulary + 14, i, (int)(end - sequence - 12),
+                             sequence + 12);
+    assert_int_equal(replay_text(many, n, &error), EX_ERROR_FORMAT);
+    assert_int_equal(error.position, 65);
+    free(text);
+    free(many);
 }
 
 /* ---- decimals ---- */
@@ -510,6 +648,9 @@ int main(void) {
                                        cmocka_unit_test(bad_files_are_errors),
                                        cmocka_unit_test(write_errors_stay),
                                        cmocka_unit_test(branches_are_in_order),
+                                       cmocka_unit_test(traces_need_no_file),
+                                       cmocka_unit_test(lines_that_are_refused_are_errors),
+                                       cmocka_unit_test(bad_texts_are_errors),
                                        cmocka_unit_test(decimals_read_back)};
     return cmocka_run_group_tests(tests, NULL, remove_trace);
 }

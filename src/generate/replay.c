@@ -14,7 +14,8 @@
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
-static void close_answer(ex_replay_answer *answer) {
+static void close_answer(ex_replay *replay, ex_replay_answer *answer) {
+    if (answer->logits) replay->n_open -= (size_t)answer->n_vocab;
     ex_sampler_close(answer->sampler);
     free(answer->logits);
     *answer = (ex_replay_answer){.sequence = answer->sequence};
@@ -29,7 +30,7 @@ static ex_replay_answer *find_answer(const ex_replay *replay, uint32_t sequence)
 static ex_replay_answer *new_answer(ex_replay *replay, uint32_t sequence) {
     ex_replay_answer *answer = find_answer(replay, sequence);
     if (answer) {
-        close_answer(answer);
+        close_answer(replay, answer);
         answer->sequence = sequence;
         return answer;
     }
@@ -107,11 +108,14 @@ static ex_code begin_answer(ex_replay *replay, const ex_trace_row *row, ex_error
     ex_replay_answer *answer = new_answer(replay, row->sequence);
     if (!answer) return ex_fail_memory(error, "replaying a trace");
     answer->seed = read_seed(reader, row->json);
-    answer->n_vocab = (int32_t)ex_trace_integer(reader, row->json, "n_vocab", 1, 1 << 24);
+    answer->n_vocab = (int32_t)ex_trace_integer(reader, row->json, "n_vocab", 1, EX_REPLAY_VOCABULARY_MAX);
     answer->start = (size_t)ex_trace_integer(reader, row->json, "position", 0, UINT32_MAX);
     if (reader->code != EX_OK) return reader->code;
+    if (replay->n_open + (size_t)answer->n_vocab > EX_REPLAY_OPEN_MAX)
+        return ex_trace_fail(reader, "more answers have begun and not ended than can be replayed together");
     answer->logits = ex_allocate((size_t)answer->n_vocab, sizeof *answer->logits);
     if (!answer->logits) return ex_fail_memory(error, "replaying a trace");
+    replay->n_open += (size_t)answer->n_vocab;
     for (int32_t i = 0; i < answer->n_vocab; i++) answer->logits[i] = -INFINITY;
     return open_sampler(replay, answer, row->json, error);
 }
@@ -150,7 +154,7 @@ ex_code ex_replay_open_text(ex_replay **out, const char *text, size_t length, co
 
 void ex_replay_close(ex_replay *replay) {
     if (!replay) return;
-    for (size_t i = 0; i < replay->n_answers; i++) close_answer(&replay->answers[i]);
+    for (size_t i = 0; i < replay->n_answers; i++) close_answer(replay, &replay->answers[i]);
     ex_trace_reader_close(&replay->reader);
     free(replay->answers);
     free(replay->kept);
@@ -218,7 +222,7 @@ ex_code ex_replay_next(ex_replay *replay, ex_replay_step *step, ex_error *error)
         step->kind = EX_REPLAY_BRANCHES;
         ex_replay_check_branches(answer, step);
     }
-    if (row->kind == EX_ROW_SUMMARY) close_answer(answer);
+    if (row->kind == EX_ROW_SUMMARY) close_answer(replay, answer);
     if (row->kind != EX_ROW_REWIND) return EX_OK;
     step->kind = EX_REPLAY_REWIND;
     return go_to(replay, answer, row->position);

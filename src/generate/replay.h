@@ -4,7 +4,11 @@
 
 #include "generate/trace_read.h"
 
-enum { EX_FIRST_MAX = 64 };
+enum {
+    EX_FIRST_MAX = 64,
+    EX_REPLAY_VOCABULARY_MAX = 1 << 20,
+    EX_REPLAY_OPEN_MAX = 1 << 26 /* entries in the vocabularies of all answers that have begun and not ended */
+};
 
 typedef struct ex_first_tokens { /* of branches: no two begin with the same token */
     size_t position;
@@ -34,6 +38,7 @@ struct ex_replay {
     bool has_policy; /* another one than the trace's */
     ex_replay_answer *answers;
     size_t n_answers;
+    size_t n_open; /* entries, as above */
     ex_candidate *kept; /* [kept_capacity] of the first of two tries */
     size_t kept_capacity;
 };

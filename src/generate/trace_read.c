@@ -42,7 +42,7 @@ static ex_code read_all(ex_trace_reader *reader, int descriptor, ex_error *error
 }
 
 ex_code ex_trace_reader_open_text(ex_trace_reader *reader, const char *text, size_t length, ex_error *error) {
-    *reader = (ex_trace_reader){.name = "the trace", .text = text, .length = length};
+    *reader = (ex_trace_reader){.name = "the trace", .text = length > 0 ? text : "", .length = length};
     reader->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return reader->locale ? EX_OK : ex_fail_memory(error, "a trace");
 }
