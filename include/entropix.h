@@ -219,6 +219,12 @@ typedef struct ex_generator ex_generator;
 
 typedef struct ex_trace ex_trace;
 
+/* What an answer may be: the texts that a JSON schema describes ("{}": any JSON value). Immutable. Keywords that would
+ * not be kept to are EX_ERROR_UNSUPPORTED, with their place; docs/GRAMMAR.md lists those there are. */
+typedef struct ex_grammar ex_grammar;
+EX_API ex_code ex_grammar_from_schema(ex_grammar **out, const char *schema, size_t length, ex_error *error);
+EX_API void ex_grammar_close(ex_grammar *grammar);
+
 typedef struct ex_generator_options {
     const ex_policy *policy; /* copied; NULL: the default preset */
     uint64_t seed;
@@ -229,6 +235,7 @@ typedef struct ex_generator_options {
     size_t n_stop;
     ex_trace *trace;    /* receives every decision; must outlive the generator; NULL: none */
     size_t n_likeliest; /* tokens in ex_choice.likeliest, at most EX_LIKELIEST_MAX */
+    const ex_grammar *grammar; /* only tokens that it permits come; must outlive the generator; NULL: all */
 } ex_generator_options;
 
 typedef enum ex_event_kind {

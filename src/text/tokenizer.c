@@ -156,7 +156,8 @@ ex_code ex_tokenizer_open(ex_tokenizer **out, const ex_file *file, ex_error *err
     ex_tokenizer *tokenizer = ex_allocate(1, sizeof *tokenizer);
     if (!tokenizer) return ex_fail_memory(error, "the tokenizer");
     tokenizer->kind = kind;
-    code = open_parts(tokenizer, file, error);
+    tokenizer->trie = ex_allocate(1, sizeof *tokenizer->trie);
+    code = tokenizer->trie ? open_parts(tokenizer, file, error) : ex_fail_memory(error, "the tokenizer");
     if (code == EX_OK) *out = tokenizer;
     else ex_tokenizer_close(tokenizer);
     return code;
@@ -168,6 +169,8 @@ void ex_tokenizer_close(ex_tokenizer *tokenizer) {
     ex_special_close(&tokenizer->special);
     ex_vocabulary_close(&tokenizer->vocabulary);
     free(tokenizer->chat_template);
+    if (tokenizer->trie) ex_token_trie_close(atomic_load(&tokenizer->trie->built));
+    free(tokenizer->trie);
     free(tokenizer);
 }
 

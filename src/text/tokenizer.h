@@ -2,13 +2,20 @@
 #ifndef EX_TEXT_TOKENIZER_H
 #define EX_TEXT_TOKENIZER_H
 
+#include <stdatomic.h>
+
 #include "text/bpe.h"
 #include "text/sentencepiece.h"
 #include "text/special.h"
 #include "text/template.h"
+#include "text/token_trie.h"
 #include "text/unigram.h"
 
 typedef struct ex_tokenizer_kind ex_tokenizer_kind;
+
+typedef struct ex_lazy_trie {
+    _Atomic(ex_token_trie *) built; /* NULL: nobody has asked yet */
+} ex_lazy_trie;
 
 struct ex_tokenizer {
     const ex_tokenizer_kind *kind;
@@ -22,6 +29,7 @@ struct ex_tokenizer {
     bool add_beginning, add_end;
     char *chat_template; /* NULL: none */
     size_t chat_template_length;
+    ex_lazy_trie *trie;
 };
 
 /* Tokens of a text whose origin is known: special tokens count as such where they lie within trusted spans; everything
