@@ -62,7 +62,7 @@ typedef struct http_counts {
 } http_counts;
 http_counts http_count(const http_server *server);
 
-/* ---- replies: every handler finishes each one with exactly one of send and end, sooner or later ------------------- */
+/* ---- replies: every handler finishes each with exactly one of send and end, sooner or later ---------------------- */
 /* Before send or begin. Both texts are copied. */
 void http_reply_header(http_reply *reply, const char *name, const char *value);
 /* A whole answer, copied. Ends the reply. */

@@ -7,7 +7,7 @@
 #include "entropix.h"
 #include "telemetry.h"
 
-typedef struct scheduler scheduler;
+typedef struct server_scheduler server_scheduler;
 typedef struct scheduler_job scheduler_job;
 
 typedef struct scheduler_options {
@@ -37,7 +37,7 @@ typedef struct scheduler_listener {
 typedef struct scheduler_request {
     const int32_t *tokens;       /* the prompt, at least one; copied */
     size_t n_tokens;
-    ex_generator_options answer; /* policy, stop texts: copied; grammar: given up to the job, freed with it; no trace */
+    ex_generator_options answer; /* policy, stop texts: copied; grammar: borrowed until `done`; no trace */
     size_t n_answers;            /* to the same prompt; answer i draws with sequence + i */
     size_t client;               /* whose: fairness, and prefixes that may be shared */
     bool wants_trace;
@@ -52,12 +52,13 @@ typedef struct scheduler_usage { /* of a job, valid in `event` and `done` */
 
 scheduler_options scheduler_options_default(void);
 /* The engine must outlive it. */
-ex_code scheduler_open(scheduler **out, const scheduler_options *options, ex_error *error);
+ex_code scheduler_open(server_scheduler **out, const scheduler_options *options, ex_error *error);
 /* Cancels what is left, and waits for the thread. */
-void scheduler_close(scheduler *scheduler);
+void scheduler_close(server_scheduler *scheduler);
+size_t scheduler_context(const server_scheduler *scheduler); /* positions of an answer with its prompt */
 /* From any thread. EX_ERROR_CONTEXT: the prompt has no room, with `position` the positions there are; EX_ERROR_MEMORY:
  * the queue is full (position: seconds after which to come again). The listener is not called then. */
-ex_code scheduler_submit(scheduler *scheduler, const scheduler_request *request, const scheduler_listener *listener,
+ex_code scheduler_submit(server_scheduler *scheduler, const scheduler_request *request, const scheduler_listener *listener,
                          scheduler_job **job, ex_error *error);
 /* From any thread, also after the end: the job stops at the next token, and `done` follows. */
 void scheduler_cancel(scheduler_job *job);
@@ -65,6 +66,6 @@ scheduler_usage scheduler_job_usage(const scheduler_job *job);
 /* The submitter's hold on the job; the scheduler has its own until `done` has returned. */
 void scheduler_job_release(scheduler_job *job);
 /* No new jobs from now on. Returns when all have ended, or after so many seconds: then cancels the rest. */
-void scheduler_drain(scheduler *scheduler, double seconds);
+void scheduler_drain(server_scheduler *scheduler, double seconds);
 
 #endif
