@@ -19,6 +19,7 @@ run check clang | command -v pkg-config             | pkg-config        | finds 
 run check clang | pkg-config --exists libutf8proc   | libutf8proc-dev   | Unicode tables
 run check clang | pkg-config --exists libpcre2-8    | libpcre2-dev      | regular expressions that tokenizers bring along
 run check clang | pkg-config --exists jansson       | libjansson-dev    | JSON of the program and the tests
+run check clang | pkg-config --exists libmicrohttpd | libmicrohttpd-dev | HTTP of entropix serve
 run check clang | pkg-config --exists libedit       | libedit-dev       | line editing in entropix chat
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
 check clang     | optional librsvg-2.0              | librsvg2-dev      | PNG of entropix plot

@@ -1,0 +1,26 @@
+/* failure.c - filling an ex_error from the server. */
+#include "failure.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+ex_code server_fail(ex_error *error, ex_code code, uint64_t position, const char *format, ...) {
+    if (!error) return code;
+    error->code = code;
+    error->position = position;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+ex_code server_fail_memory(ex_error *error, const char *what) {
+    return server_fail(error, EX_ERROR_MEMORY, 0, "no memory for %s", what);
+}
+
+ex_code server_fail_system(ex_error *error, const char *subject, const char *what) {
+    return server_fail(error, EX_ERROR_IO, 0, "%s: cannot %s: %s", subject, what, strerror(errno));
+}
