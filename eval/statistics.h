@@ -10,6 +10,11 @@
  * tests/test_eval_simulation.c shows both. A seed must mean other random numbers in each question, or its luck is
  * shared and the intervals are too short.
  *
+ * Intervals are percentiles of the resamples, expanded for few questions (Hesterberg, The American Statistician 69,
+ * 2015): plain ones divide the variance by n where n - 1 belongs and know no t distribution. Those of scores in [0,1]
+ * are longer by half an answer on each side, since shares move in steps of an answer. One question alone has no
+ * interval (NaN).
+ *
  * Nothing here prints or keeps state; the same input and seed give the same bytes. Functions that return bool are
  * false only when memory is out. What cannot be said (no data) is NaN. */
 #ifndef EVAL_STATISTICS_H
