@@ -80,13 +80,17 @@ static ex_code set_letters(json_t *item, size_t count, ex_error *error) {
         else snprintf(label, sizeof label, "%zu", i + 1);
         json_array_append_new(labels, json_string(label));
     }
-    return eval_item_set(item, "labels", labels, error);
+    if (json_array_size(labels) == count) return eval_item_set(item, "labels", labels, error);
+    json_decref(labels);
+    return eval_fail_memory(error, "choices");
 }
 
 ex_code eval_item_right(json_t *item, const bool *is_right, size_t count, ex_error *error) {
     json_t *right = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(right, json_boolean(is_right[i]));
+    bool is_whole = json_array_size(right) == count;
     ex_code code = eval_item_set(item, "right", right, error);
+    if (code == EX_OK && !is_whole) code = eval_fail_memory(error, "choices");
     if (code == EX_OK && !json_object_get(item, "labels")) code = set_letters(item, count, error);
     return code;
 }

@@ -167,9 +167,9 @@ static ex_code mmlu_columns(const json_t *record, json_t *item, ex_error *error)
     for (size_t i = 0; code == EX_OK && i < 4; i++) {
         const char *text;
         code = eval_field_text(record, letters[i], &text, error);
-        if (code != EX_OK) break;
-        json_array_append_new(choices, json_string(text));
-        json_array_append_new(labels, json_string(letters[i]));
+        if (code == EX_OK && (json_array_append_new(choices, json_string(text)) ||
+                              json_array_append_new(labels, json_string(letters[i]))))
+            code = eval_fail_memory(error, "choices");
     }
     if (code == EX_OK) code = eval_item_set(item, "choices", json_incref(choices), error);
     if (code == EX_OK) code = eval_item_set(item, "labels", json_incref(labels), error);

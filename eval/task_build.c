@@ -37,7 +37,9 @@ static json_t *variables_of(const json_t *item) {
     json_t *variables = json_object();
     for (size_t i = 0; variables && i < sizeof names / sizeof *names; i++) {
         json_t *value = json_object_get(item, names[i]);
-        if (value) json_object_set(variables, names[i], value);
+        if (!value || json_object_set(variables, names[i], value) == 0) continue;
+        json_decref(variables);
+        variables = NULL;
     }
     return variables;
 }
@@ -78,7 +80,7 @@ static ex_code render_prompt(task_building *building, const json_t *item, char *
     json_t *variables = variables_of(item), *shots = json_array();
     ex_code code = variables && shots ? gather_shots(building, item, shots, error)
                                       : eval_fail_memory(error, "a prompt");
-    if (code == EX_OK) json_object_set(variables, "shots", shots);
+    if (code == EX_OK && json_object_set(variables, "shots", shots)) code = eval_fail_memory(error, "a prompt");
     char *json = code == EX_OK ? json_dumps(variables, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     if (code == EX_OK && !json) code = eval_fail_memory(error, "a prompt");
     size_t length = 0;
@@ -125,12 +127,14 @@ static ex_code set_choices(const task_building *building, const json_t *item, ev
 static ex_code accept_choices(const json_t *item, eval_question *question, ex_error *error) {
     static const char *const names[] = {"labels", "choices"};
     json_t *accept = json_array();
+    bool is_whole = accept;
     for (size_t n = 0; n < 2; n++) {
         const json_t *list = json_object_get(item, names[n]);
         for (size_t i = 0; i < json_array_size(list); i++)
-            if (is_right(item, i)) json_array_append(accept, json_array_get(list, i));
+            if (is_right(item, i) && json_array_append(accept, json_array_get(list, i))) is_whole = false;
     }
-    ex_code code = copy_texts(accept, &question->accept, &question->n_accept, error);
+    ex_code code = is_whole ? copy_texts(accept, &question->accept, &question->n_accept, error)
+                            : eval_fail_memory(error, "choices");
     json_decref(accept);
     return code;
 }

@@ -110,7 +110,10 @@ static ex_code take_row(csv_table *table, size_t line, const json_t *row, ex_err
     json_t *fields = json_pack("{s:s}", "subject", table->subject);
     if (!fields) return eval_piece_take(table->source, line, NULL, "the file's name is not UTF-8", error);
     for (size_t i = 0; i < count; i++)
-        json_object_set(fields, json_string_value(json_array_get(table->names, i)), json_array_get(row, i));
+        if (json_object_set(fields, json_string_value(json_array_get(table->names, i)), json_array_get(row, i))) {
+            json_decref(fields);
+            return eval_fail_memory(error, "a record");
+        }
     return eval_piece_take(table->source, line, fields, NULL, error);
 }
 

@@ -1,5 +1,5 @@
-/* test_eval_layouts.c - benchmarks in the layouts in which they are published: prompts, choices and right answers to the
- * letter, examples, and records that are no questions. All questions are invented (tests/data/eval). */
+/* test_eval_layouts.c - benchmarks in the layouts in which they are published: prompts, choices and right answers to
+ * the letter, examples, and records that are no questions. All questions are invented (tests/data/eval). */
 #include "support.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allocations.h"
 #include "eval/task.h"
 
 /* Writes a task file for `questions` in tests/data/eval with more keys, which begin with a comma, and opens it. */
@@ -122,7 +123,8 @@ static void test_arc(void **state) {
 static void test_arc_in_words(void **state) {
     (void)state;
     eval_task *task = open_layout("arc", "arc.jsonl", ", \"kind\": \"generate\", \"chat\": true, \"score\": \"labels\","
-        " \"prompt\": \"{{ question }}\\n{% for choice in choices %}{{ labels[loop.index0] }}) {{ choice }}\\n{% endfor %}\","
+        " \"prompt\": \"{{ question }}\\n"
+        "{% for choice in choices %}{{ labels[loop.index0] }}) {{ choice }}\\n{% endfor %}\","
         " \"pattern\": \"[Aa]nswer is ([A-Za-z0-9 ]+)\", \"compare\": \"fold\", \"limit\": 2");
     assert_string_equal(task->questions[1].prompt,
                         "What does a plant need to grow?\n1) salt\n2) light\n3) smoke\n4) sand\n");
@@ -154,7 +156,8 @@ static void check_truthfulqa(const char *file, size_t n_bad) {
     eval_task *task = open_layout("truthfulqa_mc1", file, "");
     assert_int_equal(task->n_questions, 2);
     assert_string_equal(task->questions[0].prompt, "Q: What happens when you whistle at a kettle?\nA:");
-    assert_choices(&task->questions[0], 3, (const char *const[]){" Nothing happens", " It boils", " It answers"}, "100");
+    assert_choices(&task->questions[0], 3,
+                   (const char *const[]){" Nothing happens", " It boils", " It answers"}, "100");
     assert_string_equal(task->questions[1].prompt, "Q: Can a fence, as {some} say, \"sing\"?\nA:");
     assert_choices(&task->questions[1], 2, (const char *const[]){" Yes", " No"}, "01");
     assert_int_equal(task->n_bad, n_bad);
@@ -276,8 +279,8 @@ static void test_own_choices(void **state) {
 static void test_own_csv(void **state) {
     (void)state;
     ex_error error;
-    eval_task *task = open_text("csv", "question,answer\n\"Two, and two?\",4\nbad \"quote\",1\n\"x\"y,2\n\nThree?,3", EX_OK,
-                                &error);
+    eval_task *task = open_text(
+        "csv", "question,answer\n\"Two, and two?\",4\nbad \"quote\",1\n\"x\"y,2\n\nThree?,3", EX_OK, &error);
     assert_int_equal(task->n_questions, 2);
     assert_string_equal(task->questions[0].prompt, "Two, and two?");
     assert_string_equal(task->questions[0].answer, "4");
@@ -309,6 +312,38 @@ static void test_json_list(void **state) {
     eval_task_close(task);
 }
 
+/* Wherever memory ends, opening says so and leaves nothing behind. */
+static void test_short_memory(void **state) {
+    (void)state;
+    static const char *const names[] = {"gsm8k", "hellaswag", "mmlu", "truthfulqa_mc2", "arc"};
+    static const char *const files[] = {"gsm8k/test.jsonl", "hellaswag.jsonl", "mmlu/test", "mc_task.json",
+                                        "arc.jsonl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[60], json[300];
+        snprintf(path, sizeof path, "/tmp/test_eval_layouts.%d.json", (int)getpid());
+        snprintf(json, sizeof json, "{\"layout\": \"%s\", \"questions\": \"%s/tests/data/eval/%s\"}", names[i],
+                 EX_SOURCE_DIR, files[i]);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(json, file);
+        fclose(file);
+        ex_code code = EX_ERROR_MEMORY;
+        long allowed = 0;
+        for (; code != EX_OK && allowed < 100000; allowed++) {
+            eval_task *task = NULL;
+            ex_error error;
+            allocations_limit(allowed);
+            code = eval_task_open(&task, path, NULL, 0, &error);
+            allocations_limit(-1);
+            if (code != EX_OK && code != EX_ERROR_MEMORY) fail_msg("error %d: %s", (int)code, error.message);
+            eval_task_close(task);
+        }
+        assert_true(allowed > 20);
+        assert_int_equal(code, EX_OK);
+        unlink(path);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gsm8k),
@@ -322,6 +357,7 @@ int main(void) {
         cmocka_unit_test(test_own_choices),
         cmocka_unit_test(test_own_csv),
         cmocka_unit_test(test_json_list),
+        cmocka_unit_test(test_short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

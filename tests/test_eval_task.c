@@ -12,6 +12,8 @@
 static const char *const folder = EX_SOURCE_DIR "/eval/tasks";
 static char scratch[] = "/tmp/test_eval_task.XXXXXX";
 
+#define SOME "{\"questions\": \"some.jsonl\", "
+
 static const char *path_of(const char *name) {
     static char paths[4][200];
     static int turn;
@@ -48,8 +50,9 @@ static void assert_fails(const char *name, ex_code wanted, const char *part) {
 
 /* A task file with a small file of questions beside it. */
 static const char *write_task(const char *json) {
-    write_text("some.jsonl", "{\"question\": \"One?\", \"answer\": \"1\"}\n{\"question\": \"Two?\", \"answer\": \"2\"}\n"
-                             "{\"question\": \"Three?\", \"answer\": \"3\"}\n");
+    write_text("some.jsonl",
+               "{\"question\": \"One?\", \"answer\": \"1\"}\n{\"question\": \"Two?\", \"answer\": \"2\"}\n"
+               "{\"question\": \"Three?\", \"answer\": \"3\"}\n");
     return write_text("some.json", json);
 }
 
@@ -173,7 +176,7 @@ static void test_wrapped_prose(void **state) {
 static void test_keys(void **state) {
     (void)state;
     eval_task *task = open_task(
-        write_task("{\"name\": \"counting\", \"questions\": \"some.jsonl\", \"layout\": \"entropix\", \"kind\": \"generate\","
+        write_task(SOME "\"name\": \"counting\", \"layout\": \"entropix\", \"kind\": \"generate\","
                    " \"chat\": false, \"unknown\": false, \"system\": \"Be brief.\","
                    " \"prompt\": \"{% for shot in shots %}Q {{ shot.question }} A {{ shot.answer }}\\n{% endfor %}"
                    "Q {{ question }} A\", \"separator\": \"\", \"score\": \"choices\", \"shots\": 2,"
@@ -196,14 +199,16 @@ static void test_keys(void **state) {
 
 static void test_examples_from_another_file(void **state) {
     (void)state;
-    write_text("shots.jsonl", "{\"question\": \"Two?\", \"answer\": \"2\"}\n{\"question\": \"Four?\", \"answer\": \"4\"}\n");
-    eval_task *task = open_task(write_task("{\"questions\": \"some.jsonl\", \"shots\": 1, \"shots_from\": \"shots.jsonl\"}"), 0);
+    write_text("shots.jsonl",
+               "{\"question\": \"Two?\", \"answer\": \"2\"}\n{\"question\": \"Four?\", \"answer\": \"4\"}\n");
+    const char *one_shot = SOME "\"shots\": 1, \"shots_from\": \"shots.jsonl\"}";
+    eval_task *task = open_task(write_task(one_shot), 0);
     assert_string_equal(task->questions[0].prompt, "Two?\n2\n\nOne?");
     assert_string_equal(task->questions[1].prompt, "Four?\n4\n\nTwo?"); /* not the question itself */
     eval_task_close(task);
-    assert_fails(write_task("{\"questions\": \"some.jsonl\", \"shots\": 5, \"shots_from\": \"shots.jsonl\"}"),
+    assert_fails(write_task(SOME "\"shots\": 5, \"shots_from\": \"shots.jsonl\"}"),
                  EX_ERROR_FORMAT, "has 2 examples to show, but \"shots\" is 5");
-    assert_fails(write_task("{\"questions\": \"some.jsonl\", \"shots\": 1, \"shots_from\": \"none.jsonl\"}"), EX_ERROR_IO,
+    assert_fails(write_task(SOME "\"shots\": 1, \"shots_from\": \"none.jsonl\"}"), EX_ERROR_IO,
                  "none.jsonl: cannot open");
 }
 
@@ -212,24 +217,24 @@ static void test_bad_task_files(void **state) {
     static const struct {
         const char *json, *part;
     } cases[] = {
-        {"{\"questions\": \"some.jsonl\", \"shuts\": 1}", "some.json: \"shuts\" is no key of a task file; there are: name, "},
+        {SOME "\"shuts\": 1}", "some.json: \"shuts\" is no key of a task file; there are: name, "},
         {"{\"questions\": \"some.jsonl\"", "some.json:1: "},
         {"[]", "must hold a JSON object"},
-        {"{\"questions\": \"some.jsonl\", \"questions\": \"other.jsonl\"}", "duplicate"},
+        {SOME "\"questions\": \"other.jsonl\"}", "duplicate"},
         {"{}", "lacks \"questions\""},
         {"{\"questions\": 7}", "\"questions\" is a whole number, but must be a text"},
-        {"{\"questions\": \"some.jsonl\", \"kind\": \"guess\"}", "\"kind\" must be one of: generate, choose, continue"},
-        {"{\"questions\": \"some.jsonl\", \"layout\": \"gsm9k\"}", "\"layout\" must be one of: entropix, prose, gsm8k, arc"},
-        {"{\"questions\": \"some.jsonl\", \"chat\": 1}", "\"chat\" is a whole number, but must be true or false"},
-        {"{\"questions\": \"some.jsonl\", \"predict\": 0}", "\"predict\" must be from 1 to"},
-        {"{\"questions\": \"some.jsonl\", \"shots\": 1.5}", "\"shots\" is a number, but must be a whole number"},
-        {"{\"questions\": \"some.jsonl\", \"stop\": [\"\"]}", "\"stop\" must be a list"},
-        {"{\"questions\": \"some.jsonl\", \"stop\": \"x\"}", "\"stop\" must be a list"},
-        {"{\"questions\": \"some.jsonl\", \"pattern\": \"(\"}", "\"pattern\" is no POSIX extended expression"},
-        {"{\"questions\": \"some.jsonl\", \"prompt\": \"{% if %}\"}", "some.json: prompt:1:"},
-        {"{\"questions\": \"some.jsonl\", \"prompt\": \"\"}", "its prompt is empty"},
-        {"{\"questions\": \"some.jsonl\", \"kind\": \"choose\"}", "some.jsonl:1: has 0 choices"},
-        {"{\"questions\": \"some.jsonl\", \"layout\": \"gsm8k\"}", "has no \"#### \""},
+        {SOME "\"kind\": \"guess\"}", "\"kind\" must be one of: generate, choose, continue"},
+        {SOME "\"layout\": \"gsm9k\"}", "\"layout\" must be one of: entropix, prose, gsm8k, arc"},
+        {SOME "\"chat\": 1}", "\"chat\" is a whole number, but must be true or false"},
+        {SOME "\"predict\": 0}", "\"predict\" must be from 1 to"},
+        {SOME "\"shots\": 1.5}", "\"shots\" is a number, but must be a whole number"},
+        {SOME "\"stop\": [\"\"]}", "\"stop\" must be a list"},
+        {SOME "\"stop\": \"x\"}", "\"stop\" must be a list"},
+        {SOME "\"pattern\": \"(\"}", "\"pattern\" is no POSIX extended expression"},
+        {SOME "\"prompt\": \"{% if %}\"}", "some.json: prompt:1:"},
+        {SOME "\"prompt\": \"\"}", "its prompt is empty"},
+        {SOME "\"kind\": \"choose\"}", "some.jsonl:1: has 0 choices"},
+        {SOME "\"layout\": \"gsm8k\"}", "has no \"#### \""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_fails(write_task(cases[i].json), EX_ERROR_FORMAT, cases[i].part);
@@ -268,7 +273,8 @@ static void test_bad_lines(void **state) {
     static const struct {
         size_t line;
         const char *part;
-    } wanted[] = {{2, "is not JSON"}, {4, "lacks \"question\""}, {5, "\"question\" is a whole number, but must be a text"},
+    } wanted[] = {{2, "is not JSON"}, {4, "lacks \"question\""},
+                  {5, "\"question\" is a whole number, but must be a text"},
                   {6, "lacks \"answer\""}, {7, "is no JSON object"}, {8, "UTF-8"}, {9, "\"answer\" is a list"},
                   {10, "\"accept\" has a whole number at place 0"}, {11, "NUL"}, {12, "is longer than 1 MB"},
                   {14, "is not JSON"}};
@@ -307,13 +313,13 @@ static void test_reject(void **state) {
 static void test_digest(void **state) {
     (void)state;
     static const char *const tasks[] = {
-        "{\"questions\": \"some.jsonl\"}", "{\"questions\": \"some.jsonl\", \"chat\": false}",
-        "{\"questions\": \"some.jsonl\", \"system\": \"\"}", "{\"questions\": \"some.jsonl\", \"predict\": 7}",
-        "{\"questions\": \"some.jsonl\", \"stop\": [\"x\"]}", "{\"questions\": \"some.jsonl\", \"stop\": [\"y\"]}",
-        "{\"questions\": \"some.jsonl\", \"pattern\": \"x\"}", "{\"questions\": \"some.jsonl\", \"take\": \"last\"}",
-        "{\"questions\": \"some.jsonl\", \"compare\": \"fold\"}", "{\"questions\": \"some.jsonl\", \"compare\": \"text\"}",
-        "{\"questions\": \"some.jsonl\", \"shots\": 1}", "{\"questions\": \"some.jsonl\", \"unknown\": true}",
-        "{\"questions\": \"some.jsonl\", \"limit\": 2}", "{\"questions\": \"some.jsonl\", \"prompt\": \"{{ question }} \"}"};
+        "{\"questions\": \"some.jsonl\"}", SOME "\"chat\": false}",
+        SOME "\"system\": \"\"}", SOME "\"predict\": 7}",
+        SOME "\"stop\": [\"x\"]}", SOME "\"stop\": [\"y\"]}",
+        SOME "\"pattern\": \"x\"}", SOME "\"take\": \"last\"}",
+        SOME "\"compare\": \"fold\"}", SOME "\"compare\": \"text\"}",
+        SOME "\"shots\": 1}", SOME "\"unknown\": true}",
+        SOME "\"limit\": 2}", SOME "\"prompt\": \"{{ question }} \"}"};
     enum { COUNT = sizeof tasks / sizeof *tasks };
     uint64_t digests[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
@@ -340,7 +346,8 @@ static void test_numbers(void **state) {
         {"\xE2\x88\x92" "4", "-4"}, {" 12 ", "12"}, {"1,234,567.890", "1234567.89"},
         {"123456789012345678901234567890", "123456789012345678901234567890"},
         {"0.1000000000000000000000000000001", "0.1000000000000000000000000000001"},
-        {"", ""}, {".", "."}, {"-", "-"}, {"twelve", "twelve"}, {"1.2.3", "1.2.3"}, {"5 apples", "5 apples"}, {"--5", "--5"},
+        {"", ""}, {".", "."}, {"-", "-"}, {"twelve", "twelve"}, {"1.2.3", "1.2.3"},
+        {"5 apples", "5 apples"}, {"--5", "--5"},
         {"1e3", "1e3"}, {",5", ",5"}, {"10", "10"}, {"100.10", "100.1"},
     };
     eval_task task = {.kind = EVAL_GENERATE, .is_number = true};
@@ -371,7 +378,7 @@ static void test_texts(void **state) {
 static const char *answer_by(const char *pattern, bool takes_last, const char *text) {
     static char found[200];
     char json[500];
-    snprintf(json, sizeof json, "{\"questions\": \"some.jsonl\", \"pattern\": \"%s\", \"take\": \"%s\", \"compare\": \"text\"}",
+    snprintf(json, sizeof json, SOME "\"compare\": \"text\", \"pattern\": \"%s\", \"take\": \"%s\"}",
              pattern, takes_last ? "last" : "first");
     eval_task *task = open_task(write_task(json), 0);
     char *answer = NULL;
@@ -400,7 +407,8 @@ static void test_patterns(void **state) {
 static void test_accept_with_pattern(void **state) {
     (void)state;
     write_text("some.jsonl", "{\"question\": \"Capital?\", \"accept\": [\"Paris\", \"The capital is Paris.\"]}\n");
-    eval_task *task = open_task(write_text("some.json", "{\"questions\": \"some.jsonl\", \"pattern\": \"is ([A-Z][a-z]+)\"}"), 0);
+    const char *json = SOME "\"pattern\": \"is ([A-Z][a-z]+)\"}";
+    eval_task *task = open_task(write_text("some.json", json), 0);
     assert_string_equal(task->questions[0].answer, "Paris");
     assert_true(grade(task, &task->questions[0], "I think it is Paris", "Paris"));
     assert_true(grade(task, &task->questions[0], "The  capital is Paris. ", "Paris"));
@@ -416,8 +424,8 @@ static int make_scratch(void **state) {
 
 static int remove_scratch(void **state) {
     (void)state;
-    static const char *const names[] = {"some.jsonl", "some.json", "shots.jsonl", "bad.jsonl", "empty.jsonl", "none.jsonl",
-                                        "wrapped.txt"};
+    static const char *const names[] = {"some.jsonl", "some.json", "shots.jsonl", "bad.jsonl",
+                                        "empty.jsonl", "none.jsonl", "wrapped.txt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) unlink(path_of(names[i]));
     return rmdir(scratch);
 }
