@@ -1,0 +1,186 @@
+/* report_run.c - the parts about the run itself: what was asked, open text, tuning, lines that were no questions. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chart.h"
+#include "record_names.h"
+#include "report_parts.h"
+
+bool eval_has_run(const eval_summary *summary) { return summary->run != NULL; }
+
+bool eval_has_texts(const eval_summary *summary) { return summary->n_texts > 0; }
+
+bool eval_has_tuning(const eval_summary *summary) { return summary->run->tuning != NULL; }
+
+bool eval_has_bad_lines(const eval_summary *summary) { return summary->n_bad > 0; }
+
+/* ---- what was run ---------------------------------------------------------------------------------------------- */
+
+static void write_tasks(eval_page *page, const eval_run *run) {
+    static const eval_column columns[] = {{"task", false}, {"kind", false}, {"questions", true}, {"bad lines", true}};
+    eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    for (size_t i = 0; i < run->n_tasks; i++) {
+        const eval_run_task *task = &run->tasks[i];
+        eval_table_cell(&table, "%s", task->name);
+        eval_table_cell(&table, "%s%s", eval_kind_names[task->kind], task->is_unknown ? ", nobody can know" : "");
+        eval_table_cell(&table, "%zu", task->n_questions);
+        if (task->n_bad) eval_table_cell(&table, "%zu", task->n_bad);
+        else eval_table_cell(&table, "-");
+    }
+    eval_page_table(page, &table);
+}
+
+static void add_fact(eval_table *table, const char *name, const char *format, ...) EX_PRINTF(3, 4);
+
+static void add_fact(eval_table *table, const char *name, const char *format, ...) {
+    char text[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    eval_table_cell(table, "%s", name);
+    eval_table_cell(table, "%s", text);
+}
+
+static void add_budget(eval_table *table, const eval_run *run) {
+    if (run->budget == EVAL_BUDGET_NONE) return;
+    add_fact(table, "budget of a question", "%g times the %s of one greedy answer", run->budget_times,
+             run->budget == EVAL_BUDGET_TIME ? "time" : "tokens");
+}
+
+static void add_votes(eval_table *table, const eval_run *run) {
+    eval_sentence votes = {{0}, 0};
+    for (size_t i = 0; i < run->n_votes; i++)
+        eval_say(&votes, "%s%s", i ? ", " : "", eval_vote_names[run->votes[i]]);
+    if (run->n_votes) add_fact(table, "votes", "%s", votes.text);
+}
+
+static void add_policies(eval_table *table, const eval_run *run) {
+    for (size_t i = 0; i < run->n_policies; i++)
+        add_fact(table, i ? "" : run->n_policies > 1 ? "policies" : "policy", "%s", run->policies[i].name);
+}
+
+void eval_write_run(eval_page *page, const eval_summary *summary) {
+    static const eval_column columns[] = {{"what", false}, {"value", false}};
+    static const char *const halves[] = {"all", "those of even number", "those of odd number"};
+    const eval_run *run = summary->run;
+    eval_table table = {.columns = columns, .n_columns = 2};
+    add_fact(&table, "model", "%s, %.1f MB", run->model ? run->model : "unknown", (double)run->model_bytes / 1e6);
+    add_fact(&table, "program", "entropix %s, kernels %s", run->version ? run->version : "unknown",
+             run->kernels ? run->kernels : "unknown");
+    add_policies(&table, run);
+    add_fact(&table, "seeds", "%zu, from %llu", run->n_seeds, (unsigned long long)run->first_seed);
+    add_votes(&table, run);
+    add_budget(&table, run);
+    if (run->half != EVAL_HALF_ALL) add_fact(&table, "questions", "%s", halves[run->half]);
+    if (run->n_trials) add_fact(&table, "tuning", "%zu trials a policy, on the other half", run->n_trials);
+    if (run->n_shards > 1) add_fact(&table, "part", "%zu of %zu", run->shard + 1, run->n_shards);
+    add_fact(&table, "lines of results", "%zu of %zu", summary->n_results, summary->n_expected);
+    if (summary->n_bad) add_fact(&table, "lines that are no questions", "%zu, listed at the end", summary->n_bad);
+    eval_page_table(page, &table);
+    write_tasks(page, run);
+}
+
+void eval_write_bad_lines(eval_page *page, const eval_summary *summary) {
+    eval_page_paragraph(page, "%zu lines were passed over.", summary->n_bad);
+    eval_page_list_begin(page);
+    for (size_t i = 0; i < summary->run->n_tasks; i++) {
+        const eval_run_task *task = &summary->run->tasks[i];
+        for (size_t k = 0; k < task->n_bad; k++)
+            eval_page_item(page, "%s:%zu: %s", task->name, task->bad[k].line, task->bad[k].reason);
+    }
+    eval_page_list_end(page);
+}
+
+/* ---- open text ------------------------------------------------------------------------------------------------- */
+
+static void write_text_table(eval_page *page, const eval_summary *summary, const eval_text_scope *scope) {
+    eval_column columns[EVAL_TEXT_COUNT + 1] = {{"policy", false}};
+    const size_t baseline = summary->arms[summary->baseline].policy;
+    for (size_t i = 0; i < EVAL_TEXT_COUNT; i++) columns[i + 1] = (eval_column){eval_text_names[i].label, true};
+    eval_table table = {.columns = columns, .n_columns = EVAL_TEXT_COUNT + 1};
+    for (size_t policy = 0; policy < summary->run->n_policies; policy++) {
+        const eval_text_score *score = &scope->policies[policy];
+        eval_table_cell(&table, "%s%s", summary->run->policies[policy].name, policy == baseline ? " (baseline)" : "");
+        for (size_t i = 0; i < EVAL_TEXT_COUNT; i++) {
+            const eval_interval difference = score->differences[i];
+            eval_table_interval(&table, difference.low > 0 || difference.high < 0, score->measures[i], 1,
+                                eval_text_names[i].digits, false);
+        }
+    }
+    eval_page_table(page, &table);
+}
+
+static void write_text_charts(eval_page *page, const eval_summary *summary, const eval_text_scope *scope) {
+    if (!page->is_html || summary->run->n_policies < 2) return;
+    eval_panels_begin(page);
+    for (int i = 0; i < EVAL_TEXT_COUNT; i++) {
+        eval_sentence caption = {{0}, 0};
+        eval_say_text(&caption, summary, scope, (eval_text_measure)i);
+        eval_chart_texts(page, summary, scope, (eval_text_measure)i, caption.text);
+    }
+    eval_panels_end(page);
+}
+
+void eval_write_texts(eval_page *page, const eval_summary *summary) {
+    for (size_t i = 0; i < summary->n_texts; i++) {
+        const eval_text_scope *scope = &summary->texts[i];
+        char anchor[32];
+        snprintf(anchor, sizeof anchor, "texts-%zu", i);
+        eval_page_heading(page, 3, anchor, summary->run->tasks[scope->task].name);
+        eval_page_paragraph(page, "%zu beginnings, each continued with %zu seeds.", scope->n_questions,
+                            summary->run->n_seeds);
+        write_text_charts(page, summary, scope);
+        write_text_table(page, summary, scope);
+    }
+    eval_page_note(page, "rep-4: share of four tokens in a row that were there before; longest loop: the longest stretch that "
+                   "repeats itself at least once; distinct-2: share of different pairs of tokens in a text; self-similarity: "
+                   "what the seeds' texts have in common, Dice's coefficient over one to four tokens. 95 %% intervals over "
+                   "beginnings. Bold: the paired difference to the baseline leaves out 0; these intervals are not corrected "
+                   "for their number.");
+}
+
+/* ---- tuning ---------------------------------------------------------------------------------------------------- */
+
+static void say_json(eval_sentence *sentence, const json_t *value) {
+    const char *key;
+    json_t *inner;
+    size_t n = 0;
+    if (json_is_string(value)) eval_say(sentence, "%s", json_string_value(value));
+    else if (json_is_number(value)) eval_say(sentence, "%.4g", json_number_value(value));
+    else if (json_is_boolean(value)) eval_say(sentence, json_is_true(value) ? "yes" : "no");
+    else if (json_is_array(value)) eval_say(sentence, "%zu", json_array_size(value));
+    else if (json_is_object(value)) {
+        json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
+            eval_say(sentence, "%s%s ", n++ ? ", " : "", key);
+            say_json(sentence, inner);
+        }
+    }
+    if (sentence->n == 0) eval_say(sentence, "-");
+}
+
+/* A row for each policy, a column for each key that the first one has. */
+void eval_write_tuning(eval_page *page, const eval_summary *summary) {
+    json_t *tuning = json_loads(summary->run->tuning, 0, NULL);
+    const json_t *first = json_array_get(tuning, 0);
+    eval_column columns[EVAL_COLUMNS_MAX];
+    eval_table table = {.columns = columns};
+    const char *key;
+    json_t *value;
+    eval_page_paragraph(page, "Every policy had %zu trials on the questions of even number; the answers of this report are to "
+                        "the others.", summary->run->n_trials);
+    json_object_foreach((json_t *)(uintptr_t)first, key, value) {
+        if (table.n_columns < EVAL_COLUMNS_MAX)
+            columns[table.n_columns++] = (eval_column){key, json_is_number(value)};
+    }
+    for (size_t i = 0; table.n_columns && i < json_array_size(tuning); i++)
+        for (size_t k = 0; k < table.n_columns; k++) {
+            eval_sentence cell = {{0}, 0};
+            say_json(&cell, json_object_get(json_array_get(tuning, i), columns[k].name));
+            eval_table_cell(&table, "%s", cell.text);
+        }
+    eval_page_table(page, &table);
+    json_decref(tuning);
+}
