@@ -20,6 +20,7 @@ static ex_code open_branch(ex_generator *generator, ex_branch *branch, ex_error 
                                     error);
     if (code == EX_OK) code = ex_generator_teach(generator, branch->sampler, error);
     if (code == EX_OK) code = ex_sampler_set_clarification(branch->sampler, clarification, count, error);
+    if (code == EX_OK) code = ex_constrained_open(&branch->constrained, generator->constraint, error);
     if (code == EX_OK)
         code = ex_queue_open(&branch->entries, (size_t)policy->branch_tokens, model->shape.n_layer,
                              generator->options.n_likeliest, error);
@@ -42,6 +43,7 @@ void ex_branches_close(ex_generator *generator) {
         ex_session_close(generator->branches[i].session);
         ex_sampler_close(generator->branches[i].sampler);
         ex_queue_close(&generator->branches[i].entries);
+        ex_constrained_close(&generator->branches[i].constrained);
     }
     free(generator->branches);
 }
@@ -89,6 +91,7 @@ static ex_code add_token(ex_generator *generator, ex_branch *branch, const ex_sa
     ex_code code = ex_tracer_decision(generator->tracer, &traced, error);
     ex_queue_push(&branch->entries, &entry);
     ex_sampler_accept(branch->sampler, token, false);
+    ex_constraint_accept(generator->constraint, &branch->constrained, token);
     branch->sum_log_probability += entry.log_probability;
     branch->n_tokens++;
     return code;
@@ -102,6 +105,7 @@ static ex_code begin(ex_generator *generator, ex_branch *branch, const ex_draw *
     ex_session_assign(branch->session, generator->session, NULL);
     ex_sampler_copy_history(branch->sampler, generator->sampler);
     ex_queue_clear(&branch->entries);
+    ex_constraint_copy(generator->constraint, &branch->constrained, &generator->decided);
     branch->sum_log_probability = branch->sum_confidence = 0;
     branch->n_tokens = 0;
     branch->is_live = true;
@@ -123,6 +127,7 @@ static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *s
     ex_random_key key = ex_generator_key(generator, ex_session_position(branch->session), index);
     const ex_attention *attention;
     ex_code code = ex_generator_attention(generator, branch->session, step, &attention, error);
+    if (code == EX_OK) code = ex_generator_constrain(generator, &branch->constrained, branch->sampler, error);
     if (code == EX_OK) code = ex_sampler_step(branch->sampler, step->logits, attention, key, &choice, error);
     if (code != EX_OK) return code;
     ex_generator_count(generator, &choice);
@@ -184,6 +189,7 @@ static void keep(ex_generator *generator, ex_branch *branch) {
         ex_queue_push(&generator->queue, ex_queue_at(&branch->entries, i));
     ex_session_exchange(generator->session, branch->session);
     ex_sampler_copy_history(generator->sampler, branch->sampler);
+    ex_constraint_copy(generator->constraint, &generator->decided, &branch->constrained);
     generator->n_generated += branch->n_tokens;
     generator->effort.n_branched++;
     generator->effort.n_lost -= branch->n_tokens;

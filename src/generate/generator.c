@@ -16,6 +16,7 @@ static ex_code set_clarification(ex_generator *generator, ex_error *error) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
     int32_t tokens[EX_CLARIFICATION_MAX] = {policy->clarify_token};
     size_t count = 1;
+    if (generator->constraint) return ex_sampler_set_clarification(generator->sampler, NULL, 0, error);
     if (policy->clarify_token == EX_TOKEN_NONE) {
         ex_code code = ex_tokenize(generator->tokenizer, policy->clarify_text, strlen(policy->clarify_text), 0, tokens,
                                    EX_CLARIFICATION_MAX, &count, error);
@@ -60,6 +61,16 @@ static ex_code open_text(ex_generator *generator, ex_error *error) {
     return code;
 }
 
+static ex_code open_constraint(ex_generator *generator, ex_error *error) {
+    const ex_grammar *grammar = generator->options.grammar;
+    if (grammar && generator->options.ignore_end)
+        return ex_fail(error, EX_ERROR_ARGUMENT, 0,
+                       "a grammar ends with an end-of-generation token, which ignore_end passes over: choose one");
+    ex_code code = ex_constraint_open(&generator->constraint, grammar, generator->tokenizer, error);
+    if (code == EX_OK) code = ex_constrained_open(&generator->decided, generator->constraint, error);
+    return code == EX_OK ? ex_constrained_open(&generator->delivered, generator->constraint, error) : code;
+}
+
 static ex_code open_tracer(ex_generator *generator, const ex_model *model, ex_error *error) {
     const ex_key *name = ex_file_find_key(model->file, "general.name");
     ex_tracer_options options = {.trace = generator->options.trace,
@@ -80,6 +91,7 @@ static ex_code open_parts(ex_generator *generator, const ex_model *model, ex_err
     generator->options.policy = NULL; /* the caller's; the sampler has a copy */
     if (code == EX_OK) code = ex_generator_teach(generator, generator->sampler, error);
     if (code == EX_OK) code = open_text(generator, error);
+    if (code == EX_OK) code = open_constraint(generator, error);
     if (code == EX_OK) code = set_clarification(generator, error);
     if (code == EX_OK) code = ex_padding_open(generator, error);
     if (code == EX_OK) code = ex_lookahead_open(generator, error);
@@ -131,6 +143,9 @@ void ex_generator_close(ex_generator *generator) {
     ex_stop_text_close(&generator->stop);
     ex_text_list_free(&generator->banned);
     ex_tracer_close(generator->tracer);
+    ex_constrained_close(&generator->decided);
+    ex_constrained_close(&generator->delivered);
+    ex_constraint_close(generator->constraint);
     free(generator);
 }
 
@@ -156,6 +171,8 @@ static void begin_answer(ex_generator *generator) {
     take_text(generator, (ex_string){"", 0}, true);
     ex_stop_text_reset(&generator->stop);
     ex_queue_clear(&generator->queue);
+    ex_constraint_begin(generator->constraint, &generator->decided);
+    ex_constraint_begin(generator->constraint, &generator->delivered);
     generator->pending = EX_TOKEN_NONE;
     generator->n_generated = generator->n_delivered = generator->n_to_insert = 0;
     generator->is_inserting = false;
@@ -279,6 +296,7 @@ ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end en
     ex_queue_push(&generator->queue, &entry);
     if (kind == EX_EVENT_END) return EX_OK;
     ex_sampler_accept(generator->sampler, token, kind == EX_EVENT_INSERTED);
+    ex_constraint_accept(generator->constraint, &generator->decided, token);
     generator->pending = token;
     generator->n_generated++;
     return EX_OK;
@@ -370,6 +388,12 @@ ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex
     return code == EX_OK ? evaluate_group(waiting, n_waiting, error) : code;
 }
 
+ex_code ex_generator_constrain(const ex_generator *generator, ex_constrained *line, ex_sampler *sampler,
+                               ex_error *error) {
+    ex_sampler_set_allowed(sampler, line->allowed);
+    return ex_constraint_mask(generator->constraint, line, error);
+}
+
 /* One decision: afterwards the queue has more entries, or fewer where tokens were taken back. */
 static ex_code advance(ex_generator *generator, ex_error *error) {
     const ex_end end = find_end(generator);
@@ -381,6 +405,7 @@ static ex_code advance(ex_generator *generator, ex_error *error) {
     const ex_random_key key = ex_generator_key(generator, generator->position, 0);
     const ex_attention *attention;
     code = ex_generator_attention(generator, generator->session, &generator->step, &attention, error);
+    if (code == EX_OK) code = ex_generator_constrain(generator, &generator->decided, generator->sampler, error);
     if (code == EX_OK)
         code = ex_sampler_step(generator->sampler, generator->step.logits, attention, key, &generator->choice, error);
     if (code != EX_OK) return code;
@@ -428,6 +453,7 @@ static ex_code deliver_token(ex_generator *generator, const ex_entry *entry, ex_
                         .text = take_text(generator, ex_token_text(generator->tokenizer, entry->token, false), last),
                         .choice = &entry->choice,
                         .log_probability = entry->log_probability};
+    ex_constraint_accept(generator->constraint, &generator->delivered, entry->token);
     generator->last_token = entry->token;
     generator->n_kept = entry->position + 1;
     generator->n_delivered++;

@@ -3,6 +3,7 @@
 #ifndef EX_GENERATE_GENERATOR_H
 #define EX_GENERATE_GENERATOR_H
 
+#include "generate/constraint.h"
 #include "generate/stop_text.h"
 #include "generate/text_stream.h"
 #include "model/model.h"
@@ -42,6 +43,7 @@ typedef struct ex_branch {
     double sum_log_probability, sum_confidence;
     size_t n_tokens;
     bool is_live;
+    ex_constrained constrained;
 } ex_branch;
 
 struct ex_generator {
@@ -81,6 +83,10 @@ struct ex_generator {
     int32_t retried[EX_EXCLUDED_MAX];
     size_t n_retried;
     ex_text_list banned;   /* texts that must not come */
+    ex_constraint *constraint; /* NULL: any text may come */
+    ex_constrained decided;    /* the answer with all that is decided */
+    ex_constrained delivered;  /* without what can be taken back */
+    ex_constrained *outlooks;  /* [candidates] of lookahead over more than one position; NULL: none */
     ex_score_reducer *reducer; /* of policies that count unused places; otherwise NULL */
     ex_tracer *tracer;     /* NULL: nobody wants a trace */
 };
@@ -111,6 +117,9 @@ size_t ex_generator_room(const ex_generator *generator);
 void ex_generator_count(ex_generator *generator, const ex_choice *choice);
 /* The next event needs the evaluation of one token first. */
 bool ex_generator_waits(const ex_generator *generator);
+/* The tokens that its grammar permits after a line are those that the sampler may draw in its next step. */
+ex_code ex_generator_constrain(const ex_generator *generator, ex_constrained *line, ex_sampler *sampler,
+                               ex_error *error);
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
 
 /* padding.c */

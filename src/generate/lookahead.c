@@ -27,11 +27,19 @@ ex_code ex_lookahead_open(ex_generator *generator, ex_error *error) {
     for (; generator->n_forks < forks_needed(policy) && code == EX_OK; generator->n_forks += code == EX_OK)
         code = ex_session_fork(&generator->forks[generator->n_forks], generator->session, error);
     for (size_t i = 0; i < generator->n_forks; i++) ex_session_rewind(generator->forks[i], 0, NULL);
+    if (code != EX_OK || policy->lookahead == 1 || !generator->constraint) return code;
+    generator->outlooks = ex_allocate((size_t)policy->candidates, sizeof *generator->outlooks);
+    if (!generator->outlooks) return ex_fail_memory(error, "lookahead");
+    for (int32_t i = 0; i < policy->candidates && code == EX_OK; i++)
+        code = ex_constrained_open(&generator->outlooks[i], generator->constraint, error);
     return code;
 }
 
 void ex_lookahead_close(ex_generator *generator) {
     for (size_t i = 0; i < generator->n_forks; i++) ex_session_close(generator->forks[i]);
+    const int32_t candidates = generator->outlooks ? ex_sampler_policy(generator->sampler)->candidates : 0;
+    for (int32_t i = 0; i < candidates; i++) ex_constrained_close(&generator->outlooks[i]);
+    free(generator->outlooks);
     free(generator->forks);
     ex_sampler_close(generator->ahead_sampler);
 }
@@ -115,8 +123,27 @@ static ex_code measure(ex_generator *generator, const ex_session *session, const
     return code;
 }
 
+/* After a grammar, the likeliest token is that of those it permits after `token`, which was evaluated. */
+static ex_code permit(const ex_generator *generator, size_t index, int32_t token, const ex_step *step,
+                      int32_t *likeliest, ex_error *error) {
+    if (!generator->outlooks) return EX_OK;
+    ex_constrained *line = &generator->outlooks[index];
+    ex_constraint_accept(generator->constraint, line, token);
+    ex_code code = ex_constraint_mask(generator->constraint, line, error);
+    if (code == EX_OK) *likeliest = ex_constraint_likeliest(generator->constraint, line, step->logits);
+    return code;
+}
+
+static ex_code measure_next(ex_generator *generator, const ex_session *session, size_t index, const ex_step *step,
+                            int32_t *token, ex_error *error) {
+    const int32_t evaluated = *token;
+    ex_code code = measure(generator, session, step, &generator->ahead[index], token, error);
+    const bool has_ended = ex_token_ends_generation(generator->tokenizer, evaluated); /* what follows is of no text */
+    return code == EX_OK && !has_ended ? permit(generator, index, evaluated, step, token, error) : code;
+}
+
 /* Positions after the first: each timeline goes on with its likeliest token, in the second set. */
-static ex_code go_on(ex_generator *generator, ahead_group *group, ex_outlook *ahead, int32_t *tokens, ex_error *error) {
+static ex_code go_on(ex_generator *generator, ahead_group *group, int32_t *tokens, ex_error *error) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
     ex_session **second = generator->forks + policy->candidates - 1;
     ex_step steps[EX_DRAWS_MAX];
@@ -126,7 +153,7 @@ static ex_code go_on(ex_generator *generator, ahead_group *group, ex_outlook *ah
     for (int32_t depth = 1; depth < policy->lookahead && (size_t)depth <= left && code == EX_OK; depth++) {
         code = ex_sessions_evaluate(second, tokens, group->count, steps, error);
         for (size_t i = 0; i < group->count && code == EX_OK; i++)
-            code = measure(generator, second[i], &steps[i], &ahead[i], &tokens[i], error);
+            code = measure_next(generator, second[i], i, &steps[i], &tokens[i], error);
     }
     for (size_t i = 0; i < group->count; i++) ex_session_rewind(second[i], 0, NULL);
     return code;
@@ -138,9 +165,12 @@ static ex_code score(ex_generator *generator, ahead_group *group, ex_error *erro
     ex_code code = EX_OK;
     for (size_t i = 0; i < group->count && code == EX_OK; i++) {
         generator->ahead[i] = (ex_outlook){.token = group->tokens[i]};
-        code = measure(generator, group->sessions[i], &group->steps[i], &generator->ahead[i], &next[i], error);
+        next[i] = group->tokens[i];
+        if (generator->outlooks)
+            ex_constraint_copy(generator->constraint, &generator->outlooks[i], &generator->decided);
+        code = measure_next(generator, group->sessions[i], i, &group->steps[i], &next[i], error);
     }
-    if (code == EX_OK && policy->lookahead > 1) code = go_on(generator, group, generator->ahead, next, error);
+    if (code == EX_OK && policy->lookahead > 1) code = go_on(generator, group, next, error);
     for (size_t i = 0; i < group->count && code == EX_OK; i++)
         generator->ahead[i].score =
             group->candidates[i]->log_probability + ex_confidence(policy, &generator->ahead[i].metrics);

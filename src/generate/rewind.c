@@ -36,6 +36,12 @@ static bool may_retry(const ex_generator *generator, const ex_entry *entry) {
     return generator->n_retried < EX_EXCLUDED_MAX && entry->choice.distribution.count > 1;
 }
 
+static void follow_queue(ex_generator *generator) {
+    ex_constraint_copy(generator->constraint, &generator->decided, &generator->delivered);
+    for (size_t i = 0; i < generator->queue.count; i++)
+        ex_constraint_accept(generator->constraint, &generator->decided, ex_queue_at(&generator->queue, i)->token);
+}
+
 /* The logits before the token are computed again from the token before it, and are the same to the bit. */
 static ex_code go_back(ex_generator *generator, size_t index, const char *reason, ex_error *error) {
     const ex_entry *entry = ex_queue_at(&generator->queue, index);
@@ -47,6 +53,7 @@ static ex_code go_back(ex_generator *generator, size_t index, const char *reason
     generator->effort.n_taken_back += generator->queue.count - index;
     generator->n_generated -= generator->queue.count - index;
     generator->queue.count = index;
+    follow_queue(generator);
     generator->pending = EX_TOKEN_NONE;
     generator->attempt++;
     ex_code code = ex_tracer_rewind(generator->tracer, &rewind, error);

@@ -293,13 +293,32 @@ size_t ex_chain_filter(ex_chain *chain, const ex_filter_memory *memory, const ex
     const ex_stage_run untouched = run;
     const bool is_greedy = decision->temperature == 0;
     chain->steered = false;
+    ex_stage_allow(&run);
     ex_stage_exclude(&run);
     for (size_t i = 0; i < chain->n_stages && run.maximum > -INFINITY; i++)
         if (!is_greedy || changes_logits(chain->stages[i])) chain->stages[i]->run(&run);
     const bool is_nothing_left = run.maximum == -INFINITY;
-    if (is_nothing_left) run = untouched; /* the likeliest of all, whatever spoke against it */
+    if (is_nothing_left) { /* the likeliest of all that is allowed, whatever spoke against it */
+        run = untouched;
+        ex_stage_allow(&run);
+    }
     if (is_greedy || is_nothing_left) ex_stage_keep_likeliest(&run, 1);
     return finish(&run);
+}
+
+size_t ex_chain_find_allowed(ex_chain *chain, const ex_filter_memory *memory, const ex_filter_input *input,
+                             const uint64_t *allowed, size_t limit, const ex_survivor **likeliest) {
+    const ex_chain_step step = {.allowed = allowed};
+    ex_stage_run run = {.chain = chain, .memory = memory, .input = input, .step = &step, .is_dense = true,
+                        .logits = input->logits, .block_maxima = memory->block_maxima};
+    ex_filter_memory masked = *memory;
+    ex_filter_input rest = *input;
+    ex_stage_allow(&run);
+    masked.block_maxima = chain->block_maxima;
+    masked.likeliest = chain->likeliest;
+    rest.logits = chain->logits;
+    *likeliest = chain->likeliest;
+    return ex_find_likeliest(&masked, &rest, limit);
 }
 
 bool ex_chain_copy_step(ex_chain *to, const ex_chain *from, size_t n_candidates) {

@@ -32,13 +32,19 @@ typedef struct ex_chain_step {
     ex_random_key key;         /* for stages that draw (xtc): draw indices from 128 on are theirs */
     const int32_t *excluded;   /* [n_excluded] tokens without probability */
     size_t n_excluded;
+    const uint64_t *allowed;   /* one bit a token: no other has a probability; NULL: all may come */
 } ex_chain_step;
 
-/* Fills memory->candidates, likeliest first (lower id first on a tie), and returns how many there are, at least one:
- * a stage that would remove all keeps the likeliest. `probability` is after all stages, `log_probability` that of the
- * unfiltered distribution at temperature 1. With temperature 0 the likeliest after penalties and bias is all. */
+/* Fills memory->candidates, likeliest first (lower id first on a tie), and returns how many there are, at least one
+ * where an allowed token is above -infinity: a stage that would remove all keeps the likeliest. `probability` is after
+ * all stages, `log_probability` that of the unfiltered distribution at temperature 1. With temperature 0 the likeliest
+ * after penalties and bias is all. */
 size_t ex_chain_filter(ex_chain *chain, const ex_filter_memory *memory, const ex_filter_input *input,
                        const ex_decision *decision, const ex_chain_step *step);
+/* The likeliest of the allowed tokens, at most `limit` (EX_FOUND_MAX) of them: sets `likeliest`, which is valid until
+ * the next call of the chain, and returns how many. */
+size_t ex_chain_find_allowed(ex_chain *chain, const ex_filter_memory *memory, const ex_filter_input *input,
+                             const uint64_t *allowed, size_t limit, const ex_survivor **likeliest);
 /* The state after `token` was drawn from the candidates of the last ex_chain_filter. A token that is none of them, and
  * a step in which no stage steered, leave it as it is. */
 void ex_chain_accept(const ex_chain *chain, const ex_distribution *distribution, int32_t token, ex_carried *carried);

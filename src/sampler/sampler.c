@@ -27,6 +27,9 @@ struct ex_sampler {
     size_t n_clarification;
     int32_t excluded[EX_EXCLUDED_MAX];
     size_t n_excluded;
+    const uint64_t *allowed;      /* borrowed; NULL: all tokens */
+    const ex_survivor *allowed_likeliest; /* of the last step, as far as a trace wants them */
+    size_t n_allowed_likeliest;
     ex_distribution distribution; /* of the last step */
     bool keeps_likeliest;          /* more than the metrics need */
     size_t n_likeliest;            /* in memory.likeliest, of the last step */
@@ -234,10 +237,11 @@ static ex_code distribute(ex_sampler *sampler, const ex_filter_input *input, con
     *out = (ex_distribution){sampler->memory.candidates, 0};
     ex_code code = check_decision(decision, error);
     if (code != EX_OK || decision->action == EX_ACTION_INSERT) return code;
-    bool is_plain = ex_chain_is_plain(sampler->chain) && step->n_excluded == 0;
+    bool is_plain = ex_chain_is_plain(sampler->chain) && step->n_excluded == 0 && !step->allowed;
     out->count = is_plain ? ex_filter(&sampler->memory, input, decision)
                           : ex_chain_filter(sampler->chain, &sampler->memory, input, decision, step);
-    return EX_OK;
+    if (out->count > 0) return EX_OK;
+    return ex_fail(error, EX_ERROR_NUMBER, 0, "the logits of all tokens that may come here are -infinity");
 }
 
 void ex_sampler_decide(ex_sampler *sampler, const ex_metrics *metrics, bool insertion_allowed, ex_decision *decision) {
@@ -353,6 +357,15 @@ static void find_more_likeliest(ex_sampler *sampler, const ex_filter_input *inpu
     if (sampler->n_likeliest < wanted) sampler->n_likeliest = ex_find_likeliest(&sampler->memory, input, wanted);
 }
 
+static void find_allowed_likeliest(ex_sampler *sampler, const ex_filter_input *input, int32_t top_k) {
+    size_t wanted = traced_of(sampler, top_k);
+    sampler->n_allowed_likeliest = 0;
+    if (!sampler->allowed || !sampler->keeps_likeliest) return;
+    if (wanted > sampler->n_vocab) wanted = sampler->n_vocab;
+    sampler->n_allowed_likeliest = ex_chain_find_allowed(sampler->chain, &sampler->memory, input, sampler->allowed,
+                                                         wanted, &sampler->allowed_likeliest);
+}
+
 static void name_likeliest(ex_sampler *sampler, const ex_filter_input *input, ex_choice *out) {
     out->likeliest = sampler->named;
     out->n_likeliest = sampler->n_likeliest < sampler->n_named ? sampler->n_likeliest : sampler->n_named;
@@ -367,7 +380,7 @@ static void name_likeliest(ex_sampler *sampler, const ex_filter_input *input, ex
 
 /* What comes after measuring attention. */
 static ex_code act(ex_sampler *sampler, ex_filter_input *input, ex_random_key key, ex_choice *out, ex_error *error) {
-    ex_chain_step step = {&sampler->history, {0}, key, sampler->excluded, sampler->n_excluded};
+    ex_chain_step step = {&sampler->history, {0}, key, sampler->excluded, sampler->n_excluded, sampler->allowed};
     out->layers = sampler->layers;
     measure_logits(sampler, input, &out->metrics);
     decide(sampler, out, &step.carried);
@@ -376,6 +389,7 @@ static ex_code act(ex_sampler *sampler, ex_filter_input *input, ex_random_key ke
     if (code != EX_OK) return code;
     sampler->n_likeliest = input->n_likeliest;
     find_more_likeliest(sampler, input, out->decision.top_k);
+    find_allowed_likeliest(sampler, input, out->decision.top_k);
     out->draw = (ex_draw){.token = EX_TOKEN_NONE};
     if (draws_token(out->decision.action))
         ex_sampler_draw(sampler, &out->distribution, &out->decision, key, &out->draw);
@@ -440,6 +454,14 @@ void ex_sampler_name_likeliest(ex_sampler *sampler, size_t count) { sampler->n_n
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count) {
     *count = sampler->n_likeliest;
     return sampler->memory.likeliest;
+}
+
+void ex_sampler_set_allowed(ex_sampler *sampler, const uint64_t *allowed) { sampler->allowed = allowed; }
+
+const uint64_t *ex_sampler_allowed(const ex_sampler *sampler, const ex_survivor **likeliest, size_t *count) {
+    *likeliest = sampler->allowed_likeliest;
+    *count = sampler->n_allowed_likeliest;
+    return sampler->allowed;
 }
 
 const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count) {

@@ -36,6 +36,12 @@ void ex_sampler_name_likeliest(ex_sampler *sampler, size_t count);
 const ex_survivor *ex_sampler_likeliest(const ex_sampler *sampler, size_t *count);
 const int32_t *ex_sampler_excluded(const ex_sampler *sampler, size_t *count);
 
+/* From now on no other token has a probability in steps: one bit a token, [n_vocab / 64, rounded up] words, borrowed
+ * and read in every step. NULL: all may come. Metrics stay those of all tokens. */
+void ex_sampler_set_allowed(ex_sampler *sampler, const uint64_t *allowed);
+/* That, and with ex_sampler_keep_likeliest the likeliest of them in the last step, as many as a trace has of all. */
+const uint64_t *ex_sampler_allowed(const ex_sampler *sampler, const ex_survivor **likeliest, size_t *count);
+
 typedef struct ex_step_given { /* a step as a trace has it */
     const float *logits;       /* [n_vocab] as far as they are known, at least the likeliest */
     ex_logits_summary summary; /* of all as they were */

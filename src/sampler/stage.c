@@ -53,6 +53,28 @@ static void find_maximum(ex_stage_run *run) {
     run->maximum = maximum;
 }
 
+/* A block of logits without those that are not allowed; returns the largest. */
+static float mask_block(const ex_stage_run *run, size_t block, float *masked) {
+    const uint64_t *allowed = run->step->allowed;
+    const size_t first = block * EX_LOGITS_BLOCK, n = block_length(run, block);
+    const float *logits = run->logits + first;
+    for (size_t i = 0; i < n; i += 64) {
+        const uint64_t bits = allowed[(first + i) / 64];
+        for (size_t k = i; k < n && k < i + 64; k++) masked[first + k] = bits >> (k - i) & 1 ? logits[k] : -INFINITY;
+    }
+    return run->input->math->maximum(masked + first, n);
+}
+
+void ex_stage_allow(ex_stage_run *run) {
+    ex_chain *chain = run->chain;
+    if (!run->step->allowed) return;
+    for (size_t block = 0; block < count_blocks(run); block++)
+        chain->block_maxima[block] = mask_block(run, block, chain->logits);
+    run->logits = chain->logits;
+    run->block_maxima = chain->block_maxima;
+    find_maximum(run);
+}
+
 typedef double (*adjustment)(const ex_stage_run *run, int32_t token, uint32_t mark, double value);
 
 static float adjust_one(const ex_stage_run *run, adjustment adjusted, int32_t token, float logit) {

@@ -131,6 +131,7 @@ void ex_stage_dropped(ex_stage_run *run);
 /* ---- the stages ---- */
 
 void ex_stage_logit_bias(ex_stage_run *run);
+void ex_stage_allow(ex_stage_run *run);
 void ex_stage_exclude(ex_stage_run *run);
 void ex_stage_penalties(ex_stage_run *run);
 void ex_stage_dry(ex_stage_run *run);
