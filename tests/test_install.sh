@@ -35,7 +35,8 @@ for example in generate sampler_only; do
 done
 use "$work/pkg-config"
 for file in bin/entropix share/man/man1/entropix.1 share/man/man1/entropix-run.1 \
-    share/bash-completion/completions/entropix share/entropix/README.md; do
+    share/bash-completion/completions/entropix share/entropix/README.md \
+    share/entropix/tasks/facts.json share/entropix/tasks/prose.txt; do
     [ -s "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
 [ "$(pkg-config --modversion entropix)" = "$(sed -n 's/^#define EX_VERSION "\(.*\)"/\1/p' "$prefix/include/entropix.h")" ]
