@@ -297,6 +297,92 @@ static void test_banned_texts(void **state) {
     assert_in_range(n_tried, 1, 12);
 }
 
+/* The two likeliest tokens after the prompt, `more`, and `after`, if there is one. */
+static void two_likeliest(ex_engine *engine, int32_t more, int32_t after, int32_t tokens[2]) {
+    ex_error error;
+    ex_step step;
+    ex_session *session = open_session(engine);
+    assert_ok(ex_session_evaluate(session, prompt, N_PROMPT, NULL, NULL, &error), &error);
+    assert_ok(ex_session_evaluate(session, &more, 1, NULL, &step, &error), &error);
+    if (after != EX_TOKEN_NONE) assert_ok(ex_session_evaluate(session, &after, 1, NULL, &step, &error), &error);
+    tokens[0] = tokens[1] = EX_TOKEN_NONE;
+    for (int32_t i = 0; i < step.n_vocab; i++) {
+        if (tokens[0] == EX_TOKEN_NONE || step.logits[i] > step.logits[tokens[0]]) {
+            tokens[1] = tokens[0];
+            tokens[0] = i;
+        } else if (tokens[1] == EX_TOKEN_NONE || step.logits[i] > step.logits[tokens[1]]) {
+            tokens[1] = i;
+        }
+    }
+    ex_session_close(session);
+}
+
+static size_t put_text(char *list, const ex_tokenizer *tokenizer, int32_t token) {
+    const ex_string text = ex_token_text(tokenizer, token, false);
+    size_t length = 0;
+    for (size_t i = 0; i < text.length; i++)
+        length += (size_t)sprintf(list + length, "\\u%04x", (unsigned char)text.data[i]);
+    return length;
+}
+
+/* Bans, after the likeliest token and after the second, what is likeliest then, and the second then with the token
+ * before it. False where two of the six are the same, or have no plain text. */
+static bool ban_in_a_circle(ex_engine *engine, int32_t more, char *list) {
+    const ex_tokenizer *tokenizer = ex_engine_tokenizer(engine);
+    int32_t tokens[6];
+    size_t n = 0;
+    two_likeliest(engine, more, EX_TOKEN_NONE, tokens);
+    for (int i = 0; i < 2; i++) {
+        int32_t *next = tokens + 2 + 2 * i;
+        two_likeliest(engine, more, tokens[i], next);
+        n += (size_t)sprintf(list + n, i ? "\",\"" : "[\"");
+        n += put_text(list + n, tokenizer, next[0]);
+        n += (size_t)sprintf(list + n, "\",\"");
+        n += put_text(list + n, tokenizer, tokens[i]);
+        n += put_text(list + n, tokenizer, next[1]);
+    }
+    sprintf(list + n, "\"]");
+    for (int i = 0; i < 6; i++) {
+        const ex_string text = ex_token_text(tokenizer, tokens[i], false);
+        if (text.length == 0 || n > 500) return false;
+        for (size_t j = 0; j < text.length; j++)
+            if (text.data[j] < 1) return false;
+        for (int j = 0; j < i; j++)
+            if (tokens[i] == tokens[j]) return false;
+    }
+    return true;
+}
+
+/* Wherever the likeliest answer turns, a banned text is complete, and going back to one place forgets what was tried at
+ * the other. It goes on all the same, in the end with a token that is banned. */
+static void test_banned_texts_in_a_circle(void **state) {
+    (void)state;
+    size_t n_tried = 0;
+    for (int32_t more = 3; more < 500 && n_tried < 3; more++) {
+        char list[1200];
+        ex_error error;
+        ex_policy policy = preset("plain");
+        set(&policy, "temperature", "0");
+        bench b = open_bench(&policy, 1, 10);
+        const bool is_circle = ban_in_a_circle(b.engine, more, list);
+        close_bench(&b);
+        if (!is_circle) continue;
+        n_tried++;
+        set(&policy, "banned_strings", list);
+        b = open_bench(&policy, 1, 10);
+        assert_ok(ex_generator_prompt(b.generator, &more, 1, &error), &error);
+        ex_event event;
+        size_t n_tokens = 0;
+        do {
+            assert_ok(ex_generator_next(b.generator, &event, &error), &error);
+            n_tokens += event.kind == EX_EVENT_TOKEN;
+        } while (event.kind != EX_EVENT_END);
+        assert_int_equal(n_tokens, 10);
+        close_bench(&b);
+    }
+    assert_in_range(n_tried, 1, 100);
+}
+
 static void test_traps_and_stops(void **state) {
     (void)state;
     static const struct { const char *action; ex_end end; } cases[] = {{"trap", EX_END_TRAP}, {"stop", EX_END_RULE}};
@@ -402,7 +488,8 @@ int main(void) {
         cmocka_unit_test(test_lookahead_changes_who_wins), cmocka_unit_test(test_lookahead_keeps_what_it_computed),
         cmocka_unit_test(test_rules_draw_more_than_are_looked_at),
         cmocka_unit_test(test_branches),                   cmocka_unit_test(test_taking_back),
-        cmocka_unit_test(test_banned_texts),               cmocka_unit_test(test_traps_and_stops),
+        cmocka_unit_test(test_banned_texts),               cmocka_unit_test(test_banned_texts_in_a_circle),
+        cmocka_unit_test(test_traps_and_stops),
         cmocka_unit_test(test_all_at_once),                cmocka_unit_test(test_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

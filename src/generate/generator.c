@@ -176,7 +176,7 @@ static void begin_answer(ex_generator *generator) {
     generator->pending = EX_TOKEN_NONE;
     generator->n_generated = generator->n_delivered = generator->n_to_insert = 0;
     generator->is_inserting = false;
-    generator->n_rewinds = generator->n_retried = 0;
+    generator->n_rewinds = generator->n_retried = generator->n_back = 0;
     generator->effort = (ex_effort){0};
     memset(generator->fired, 0, sizeof generator->fired);
     generator->attempt = 0;
@@ -457,6 +457,7 @@ static ex_code deliver_token(ex_generator *generator, const ex_entry *entry, ex_
     generator->last_token = entry->token;
     generator->n_kept = entry->position + 1;
     generator->n_delivered++;
+    generator->n_back = 0;
     return generator->stop.found ? finish(generator, EX_END_STOP, error) : EX_OK;
 }
 

@@ -13,7 +13,8 @@
 enum {
     EX_ENTRY_CANDIDATES = 256, /* that a waiting entry keeps */
     EX_BRANCHES_MAX = 16,
-    EX_ATTEMPTS = 64           /* keys of one try: the main line's, then the branches' */
+    EX_ATTEMPTS = 64,          /* keys of one try: the main line's, then the branches' */
+    EX_BACK_MAX = 256          /* times that it goes back without delivering a token */
 };
 
 typedef struct ex_entry { /* a decision, and the token that it made */
@@ -82,6 +83,7 @@ struct ex_generator {
     size_t retry_position; /* where the tokens below were taken back */
     int32_t retried[EX_EXCLUDED_MAX];
     size_t n_retried;
+    size_t n_back;         /* times that it went back since a token was delivered */
     ex_text_list banned;   /* texts that must not come */
     ex_constraint *constraint; /* NULL: any text may come */
     ex_constrained decided;    /* the answer with all that is decided */

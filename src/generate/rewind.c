@@ -30,8 +30,9 @@ static void remember_retry(ex_generator *generator, const ex_entry *entry) {
     generator->retried[generator->n_retried++] = entry->token;
 }
 
+/* What is excluded is known for one place at a time, so going back to two by turns would have no end by itself. */
 static bool may_retry(const ex_generator *generator, const ex_entry *entry) {
-    if (entry->kind != EX_EVENT_TOKEN) return false;
+    if (entry->kind != EX_EVENT_TOKEN || generator->n_back == EX_BACK_MAX) return false;
     if (generator->n_retried == 0 || generator->retry_position != entry->position) return true;
     return generator->n_retried < EX_EXCLUDED_MAX && entry->choice.distribution.count > 1;
 }
@@ -50,6 +51,7 @@ static ex_code go_back(ex_generator *generator, size_t index, const char *reason
     const int32_t before = token_before(generator, index);
     remember_retry(generator, entry);
     generator->effort.n_rewound++;
+    generator->n_back++;
     generator->effort.n_taken_back += generator->queue.count - index;
     generator->n_generated -= generator->queue.count - index;
     generator->queue.count = index;
