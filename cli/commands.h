@@ -16,6 +16,8 @@ int command_quantize(const cli_options *options);
 int command_convert(const cli_options *options);
 int command_calibrate(const cli_options *options);
 int command_replay(const cli_options *options);
+int command_eval(const cli_options *options);
 int command_plot(const cli_options *options);
+int command_serve(const cli_options *options);
 
 #endif

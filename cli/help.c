@@ -47,8 +47,9 @@ void option_help(const cli_option *option, char *text, size_t size) {
 const char *option_default(const cli_option *option) { return option->value ? option->value : option->otherwise; }
 
 static int option_head(char *buffer, size_t size, const cli_option *option) {
-    char letter[8] = "    ";
+    char letter[16] = "    ";
     if (option->letter) snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    if (option->habit) snprintf(letter, sizeof letter, "-%s, ", option->habit);
     return snprintf(buffer, size, "  %s--%s%s%s", letter, option->name, option->argument ? " " : "",
                     option->argument ? option->argument : "");
 }

@@ -3,14 +3,14 @@
 #include <string.h>
 
 #include "commands.h"
-#include "decide.h"
+#include "decide_lines.h"
 #include "help.h"
 #include "interrupt.h"
 #include "terminal.h"
 
 static int command_decide(const cli_options *options) {
     (void)options;
-    return decide_stream(stdin, stdout, stderr);
+    return decide_lines(stdin, stdout, stderr);
 }
 
 static int command_help(const cli_options *options) {
@@ -72,6 +72,18 @@ const cli_command command_table[] = {
          "answers are written.",
      .examples = "entropix chat\nentropix chat -m model.gguf --system \"Answer in one sentence.\"\n"
                  "echo \"What is the capital of France?\" | entropix chat"},
+    {.name = "serve", .id = COMMAND_SERVE, .operands = "", .run = command_serve,
+     .summary = "answer programs that speak OpenAI's API, and people with a page that shows the model's doubt",
+     .description =
+         "Listens on --host and --port and prints the address. Requests decode together, up to -np answers at a time; "
+         "prompts that begin alike share what was computed. The page at / needs nothing from elsewhere.\n"
+         "By default it can be reached from this machine alone, and from pages of its own. Other machines need "
+         "--host, and then a key; pages of others need --allow-origin.\n"
+         "SIGTERM and Ctrl-C end it when the running answers have ended, or after --grace seconds. docs/SERVER.md has "
+         "the API with its extension, which tells each token's metrics and decision.",
+     .examples = "entropix serve\nentropix serve -m model.gguf --port 8000 --api-key-file keys.txt --host 0.0.0.0\n"
+                 "curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json' "
+                 "-d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}'"},
     {.name = "decide", .id = COMMAND_DECIDE, .operands = "", .run = command_decide,
      .summary = "use the sampler alone: logits and attention scores in, decisions out",
      .description =
@@ -199,6 +211,26 @@ const cli_command command_table[] = {
      .examples = "entropix calibrate -m model.gguf -f prose.txt -o model.policy\n"
                  "entropix run -m model.gguf --policy model.policy\n"
                  "entropix calibrate -f prose.txt --shares greedy=0.4,clarify=0 --embed calibrated.gguf"},
+    {.name = "eval", .id = COMMAND_EVAL, .operands = "[merge DIR... | report DIR]", .maximum_operands = OPERANDS_MAX,
+     .run = command_eval, .summary = "compare policies on tasks: same questions, same seeds, same cost",
+     .description =
+         "Asks every question of the tasks with every policy and seed, grades the answers and writes the folder DIR: "
+         "run.json says what was asked, results.jsonl has a line for each question, policy and seed in that order, "
+         "times.jsonl what each took. Results stream: a run that was broken off goes on where it stood when the same "
+         "command is given again, and ends with the same results.jsonl. Questions whose choices are scored by "
+         "likelihood have one line, since no policy has a part in it. A policy without randomness answers once for all "
+         "seeds.\n"
+         "Under --budget tokens each policy may draw answers to a question as long as the positions that it "
+         "evaluates, also those looked at ahead, branched off and taken back, are at most --times those of the greedy "
+         "answer; the first always counts. --vote says how they become one answer.\n"
+         "Lines that are no questions, and prompts that do not fit the context, are named with their reason in "
+         "run.json and at the end; all others are asked.\n"
+         "eval merge joins the folders of all parts of a run (--shard) into the one that the whole run would have "
+         "left; eval report draws the report again, without the model. docs/EVIDENCE.md has tasks, files and statistics.",
+     .examples = "entropix eval --task problems --policy greedy,plain:temperature=0.7,entropix --seeds 5 -o out\n"
+                 "entropix eval --task large_problems --policy greedy,plain,entropix --budget tokens --times 8 "
+                 "--vote majority,certain -o out\n"
+                 "entropix eval merge out/shard-* -o all"},
     {.name = "help", .id = COMMAND_HELPER, .operands = "[COMMAND]", .maximum_operands = 1, .run = command_help,
      .summary = "list the commands, or explain one", .description = "Lists the commands, or explains one.",
      .examples = "entropix help run"},

@@ -37,6 +37,7 @@ static void roff_option(FILE *out, const cli_option *option) {
     option_help(option, help, sizeof help);
     fputs(".TP\n\\fB", out);
     if (option->letter) fprintf(out, "\\-%c\\fR, \\fB", option->letter);
+    if (option->habit) fprintf(out, "\\-%s\\fR, \\fB", option->habit);
     fputs("\\-\\-", out);
     roff_string(out, option->name);
     fputs("\\fR", out);

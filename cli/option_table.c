@@ -4,8 +4,9 @@
 #include "entropix.h"
 
 #define GENERATES (COMMAND_RUN | COMMAND_CHAT)
+#define SAMPLES (GENERATES | COMMAND_SERVE)
 #define EVALUATES (GENERATES | COMMAND_LOGITS | COMMAND_BENCH | COMMAND_PERPLEXITY)
-#define COMPUTES (EVALUATES | COMMAND_CALIBRATE)
+#define COMPUTES (EVALUATES | COMMAND_CALIBRATE | COMMAND_EVAL)
 
 static const char group_model[] = "Model";
 static const char group_prompt[] = "Prompt";
@@ -15,7 +16,9 @@ static const char group_ahead[] = "Looking ahead and taking back (defaults: the 
 static const char group_stages[] = "Filters and penalties (defaults: the policy's)";
 static const char group_evaluation[] = "Evaluation";
 static const char group_measurement[] = "Measurement";
+static const char group_comparison[] = "Comparison";
 static const char group_output[] = "Output";
+static const char group_server[] = "Server";
 static const char group_help[] = "Help";
 
 enum { TOKENS_MAX = 1 << 30, CHAINS_MAX = EX_ANSWERS_MAX };
@@ -23,7 +26,7 @@ enum { TOKENS_MAX = 1 << 30, CHAINS_MAX = EX_ANSWERS_MAX };
 
 /* Ranges and defaults are the policy's own. */
 #define POLICY_KEY(flag, value_name, key, group_name)                                                           \
-    .name = flag, .kind = KIND_TEXT, .argument = value_name, .otherwise = "", .commands = GENERATES,             \
+    .name = flag, .kind = KIND_TEXT, .argument = value_name, .otherwise = "", .commands = SAMPLES,               \
     .policy_key = key, .group = group_name
 
 const cli_option option_table[OPTION_COUNT] = {
@@ -40,7 +43,7 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_CONTEXT] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N", .minimum = 2,
                         .maximum = TOKENS_MAX,
                         .otherwise = "4096, or more where the prompt needs it, up to what the model was trained for",
-                        .commands = GENERATES, .group = group_model, .help = "positions that the session can hold"},
+                        .commands = SAMPLES, .group = group_model, .help = "positions that the session can hold"},
     [OPTION_WINDOW] = {.name = "ctx-size", .letter = 'c', .kind = KIND_INTEGER, .argument = "N", .minimum = 4,
                        .maximum = TOKENS_MAX, .otherwise = "1024, or what the model was trained for if that is less",
                        .commands = COMMAND_PERPLEXITY, .group = group_model, .help = "tokens of a window"},
@@ -103,8 +106,8 @@ const cli_option option_table[OPTION_COUNT] = {
                         .maximum = TOKENS_MAX, .value = "128", .commands = COMMAND_RUN, .group = group_answer,
                         .help = "tokens to generate at most; -1 goes on until the model ends or the context is full"},
     [OPTION_CHAT_PREDICT] = {.name = "predict", .letter = 'n', .kind = KIND_INTEGER, .argument = "N", .minimum = -1,
-                             .maximum = TOKENS_MAX, .value = "-1", .commands = COMMAND_CHAT, .group = group_answer,
-                             .help = "tokens of one answer at most; -1 goes on until the model ends it"},
+                             .maximum = TOKENS_MAX, .value = "-1", .commands = COMMAND_CHAT | COMMAND_SERVE,
+                             .group = group_answer, .help = "tokens of one answer at most; -1 goes on until the model ends it"},
     [OPTION_STOP] = {.name = "stop", .kind = KIND_TEXT, .argument = "TEXT", .otherwise = "", .commands = GENERATES,
                      .repeats = true, .group = group_answer,
                      .help = "end the answer where it comes to TEXT, which is not shown; may be given several times, "
@@ -120,10 +123,10 @@ const cli_option option_table[OPTION_COUNT] = {
                        .help = "the best of --chains: the one that has most in common with the others, or the one that "
                                "the model was surest of, as a whole or over its last 32 tokens"},
     [OPTION_POLICY] = {.name = "policy", .kind = KIND_FILE, .argument = "PRESET|FILE",
-                       .otherwise = "the model file's own, or else the first preset", .commands = GENERATES,
+                       .otherwise = "the model file's own, or else the first preset", .commands = SAMPLES,
                        .names = ex_policy_preset_name, .group = group_sampling,
                        .help = "how to decide: a policy file, or a preset"},
-    [OPTION_SET] = {.name = "set", .kind = KIND_TEXT, .argument = "KEY=VALUE", .otherwise = "", .commands = GENERATES,
+    [OPTION_SET] = {.name = "set", .kind = KIND_TEXT, .argument = "KEY=VALUE", .otherwise = "", .commands = SAMPLES,
                     .group = group_sampling,
                     .help = "change any key of the policy (docs/SAMPLER.md lists them); may be given several times. Of "
                             "this and the options below that set one key, the last counts"},
@@ -221,6 +224,51 @@ const cli_option option_table[OPTION_COUNT] = {
                            .repeats = true, .join = JOIN_COMMAS,
                            .help = "change the logit of a token: 15043+1, 29871-0.5, 13=false; may be given several "
                                    "times"},
+    [OPTION_TASK] = {.name = "task", .kind = KIND_FILE, .argument = "FILE|NAME", .otherwise = "must be given",
+                     .commands = COMMAND_EVAL, .repeats = true, .group = group_comparison,
+                     .help = "questions to ask: a task file, a file of questions (JSON by line), or a task that comes "
+                             "with entropix: problems, large_problems, long_problems, facts, unknown, prose; may be "
+                             "given several times"},
+    [OPTION_LIMIT] = {.name = "limit", .kind = KIND_INTEGER, .argument = "N", .minimum = 0, .maximum = TOKENS_MAX,
+                      .value = "0", .commands = COMMAND_EVAL, .group = group_comparison,
+                      .help = "the first N questions of each task; 0: all"},
+    [OPTION_POLICIES] = {.name = "policy", .kind = KIND_TEXT, .argument = "LIST", .otherwise = "must be given",
+                         .commands = COMMAND_EVAL, .names = ex_policy_preset_name, .group = group_comparison,
+                         .help = "the policies to compare, with commas between them: presets, policy files and "
+                                 "`greedy`, each followed by any keys that it changes: plain:temperature=0.7:top_p=0.9"},
+    [OPTION_SEEDS] = {.name = "seeds", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = 1000000,
+                      .value = "1", .commands = COMMAND_EVAL, .group = group_comparison,
+                      .help = "how often each policy answers each question"},
+    [OPTION_EVAL_SEED] = {.name = "seed", .letter = 's', .kind = KIND_INTEGER, .argument = "N", .minimum = 0,
+                          .maximum = SEED_MAX, .value = "1", .commands = COMMAND_EVAL, .group = group_comparison,
+                          .help = "the first of them; policies share seeds, questions do not"},
+    [OPTION_BUDGET] = {.name = "budget", .kind = KIND_CHOICE, .argument = "tokens|time",
+                       .otherwise = "one answer to each question", .commands = COMMAND_EVAL, .group = group_comparison,
+                       .help = "draw answers to a question while they cost no more than --times its greedy answer, in "
+                               "tokens evaluated or in the time that they take here"},
+    [OPTION_TIMES] = {.name = "times", .kind = KIND_NUMBER, .argument = "N", .minimum = 1, .maximum = 10000,
+                      .value = "8", .commands = COMMAND_EVAL, .group = group_comparison,
+                      .help = "what --budget allows, in greedy answers"},
+    [OPTION_VOTE] = {.name = "vote", .kind = KIND_TEXT, .argument = "LIST",
+                     .otherwise = "first; majority under --budget", .commands = COMMAND_EVAL,
+                     .group = group_comparison,
+                     .help = "how several answers become one, with commas between them: first, majority, certain "
+                             "(majority weighted by the probability of the answers), consistent (most words in common "
+                             "with the others), entropy or tail (lowest mean entropy, or over the last 8 tokens)"},
+    [OPTION_TUNE] = {.name = "tune", .kind = KIND_INTEGER, .argument = "N", .minimum = 0, .maximum = 1000,
+                     .value = "0", .commands = COMMAND_EVAL, .group = group_comparison,
+                     .help = "give each policy N trials on the even questions, and report the best on the odd ones; 0: "
+                             "no tuning, all questions"},
+    [OPTION_PARALLEL] = {.name = "parallel", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = 1024,
+                         .value = "32", .commands = COMMAND_EVAL, .group = group_comparison,
+                         .help = "answers that decode together; results are the same with any number"},
+    [OPTION_SHARD] = {.name = "shard", .kind = KIND_TEXT, .argument = "I/N",
+                      .otherwise = "what mpirun or a Slurm array has put into the environment, or all",
+                      .commands = COMMAND_EVAL, .group = group_comparison,
+                      .help = "do part I of N (from 0), in DIR/shard-I; merge joins them"},
+    [OPTION_EVAL_OUTPUT] = {.name = "output", .letter = 'o', .kind = KIND_FILE, .argument = "DIR",
+                            .otherwise = "must be given", .commands = COMMAND_EVAL, .group = group_output,
+                            .help = "the folder of the run; one that was broken off goes on where it stood"},
     [OPTION_TOKENS] = {.name = "tokens", .kind = KIND_TEXT, .argument = "LIST", .otherwise = "must be given",
                        .commands = COMMAND_LOGITS, .group = group_evaluation,
                        .help = "token ids with commas between them"},
@@ -297,6 +345,52 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_HEAT] = {.name = "heat", .kind = KIND_CHOICE, .argument = "entropy|varentropy|attention",
                      .otherwise = "the colours of strategies", .commands = GENERATES, .group = group_output,
                      .help = "colour the text by this metric instead, dark where it is low and light where it is high"},
+    [OPTION_HOST] = {.name = "host", .kind = KIND_TEXT, .argument = "ADDRESS", .value = "127.0.0.1",
+                     .commands = COMMAND_SERVE, .group = group_server, .help = "the address to listen on"},
+    [OPTION_PORT] = {.name = "port", .kind = KIND_INTEGER, .argument = "N", .minimum = 0, .maximum = 65535,
+                     .value = "8080", .commands = COMMAND_SERVE, .group = group_server,
+                     .help = "the port to listen on; 0 takes any that is free"},
+    [OPTION_API_KEY] = {.name = "api-key", .kind = KIND_TEXT, .argument = "KEY", .otherwise = "none is asked for",
+                        .commands = COMMAND_SERVE, .repeats = true, .group = group_server,
+                        .help = "a key that clients must give; others on this machine can see it in the list of "
+                                "processes, so --api-key-file is better"},
+    [OPTION_API_KEY_FILE] = {.name = "api-key-file", .kind = KIND_FILE, .argument = "FILE", .otherwise = "",
+                             .commands = COMMAND_SERVE, .group = group_server, .help = "keys, one a line"},
+    [OPTION_PUBLIC] = {.name = "public", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_SERVE,
+                       .group = group_server, .help = "let other machines in without a key"},
+    [OPTION_ALLOW_HOST] = {.name = "allow-host", .kind = KIND_TEXT, .argument = "NAME",
+                           .otherwise = "names of this machine's loopback, and --host", .commands = COMMAND_SERVE,
+                           .repeats = true, .group = group_server,
+                           .help = "a name under which clients know this server (behind a proxy, say)"},
+    [OPTION_ALLOW_ORIGIN] = {.name = "allow-origin", .kind = KIND_TEXT, .argument = "ORIGIN",
+                             .otherwise = "the server's own page alone", .commands = COMMAND_SERVE, .repeats = true,
+                             .group = group_server,
+                             .help = "let pages of this origin (https://example.org) ask; * for any"},
+    [OPTION_TLS_CERT] = {.name = "tls-cert", .kind = KIND_FILE, .argument = "FILE", .otherwise = "no TLS",
+                         .commands = COMMAND_SERVE, .group = group_server, .help = "certificate chain (PEM)"},
+    [OPTION_TLS_KEY] = {.name = "tls-key", .kind = KIND_FILE, .argument = "FILE", .otherwise = "",
+                        .commands = COMMAND_SERVE, .group = group_server, .help = "its private key (PEM)"},
+    [OPTION_SLOTS] = {.name = "parallel", .habit = "np", .kind = KIND_INTEGER, .argument = "N", .minimum = 1,
+                      .maximum = 1024, .value = "16", .commands = COMMAND_SERVE, .group = group_server,
+                      .help = "answers that decode together; more wait"},
+    [OPTION_QUEUE] = {.name = "queue", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = 65536,
+                      .value = "256", .commands = COMMAND_SERVE, .group = group_server,
+                      .help = "answers that may wait; past it a request is refused with 429"},
+    [OPTION_CACHED_PROMPTS] = {.name = "cached-prompts", .kind = KIND_INTEGER, .argument = "N", .minimum = 0,
+                               .maximum = 4096, .value = "16", .commands = COMMAND_SERVE, .group = group_server,
+                               .help = "conversations that are remembered, so that what they begin with is not "
+                                       "computed again; never shared between keys"},
+    [OPTION_TIMEOUT] = {.name = "timeout", .kind = KIND_INTEGER, .argument = "SECONDS", .minimum = 0,
+                        .maximum = 1000000, .value = "600", .commands = COMMAND_SERVE, .group = group_server,
+                        .help = "a request may take so long, then its answer ends; 0: any time"},
+    [OPTION_GRACE] = {.name = "grace", .kind = KIND_INTEGER, .argument = "SECONDS", .minimum = 0, .maximum = 86400,
+                      .value = "30", .commands = COMMAND_SERVE, .group = group_server,
+                      .help = "how long running answers may still take when the server is asked to stop"},
+    [OPTION_ALIAS] = {.name = "alias", .kind = KIND_TEXT, .argument = "NAME", .otherwise = "its own name",
+                      .commands = COMMAND_SERVE, .group = group_server, .help = "what clients call the model"},
+    [OPTION_TRACE_FOLDER] = {.name = "trace-folder", .kind = KIND_FILE, .argument = "DIR", .otherwise = "",
+                             .commands = COMMAND_SERVE, .group = group_server,
+                             .help = "also write the trace of each answer that asks for one into this folder"},
     [OPTION_USAGE] = {.name = "usage", .letter = 'h', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY,
                       .group = group_help, .help = "the options in short"},
     [OPTION_HELP] = {.name = "help", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY, .group = group_help,

@@ -72,6 +72,14 @@ static const cli_option *find_by_letter(char letter, unsigned commands) {
     return NULL;
 }
 
+static const cli_option *find_by_habit(const char *name, unsigned commands) {
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const cli_option *row = &option_table[i];
+        if ((row->commands & commands) && row->habit && strcmp(row->habit, name) == 0) return row;
+    }
+    return NULL;
+}
+
 static const char *first_command_with(unsigned commands) {
     for (const cli_command *row = command_table; row->name; row++)
         if (row->id & commands) return row->name;
@@ -186,7 +194,7 @@ static bool parse_option(cli_options *out, const cli_command *command, int n_arg
         size_t length = strcspn(argument + 2, "=");
         row = find_by_name(argument + 2, length, command->id);
         if (argument[2 + length] == '=') attached = argument + 3 + length;
-    } else {
+    } else if (!(row = find_by_habit(argument + 1, command->id))) {
         row = find_by_letter(argument[1], command->id);
         if (argument[2]) attached = argument + 2;
         if (row && row->kind == KIND_FLAG && attached) row = NULL;

@@ -77,6 +77,18 @@ typedef enum option_id {
     OPTION_ADAPTIVE_TARGET,
     OPTION_ADAPTIVE_DECAY,
     OPTION_LOGIT_BIAS,
+    OPTION_TASK,
+    OPTION_LIMIT,
+    OPTION_POLICIES,
+    OPTION_SEEDS,
+    OPTION_EVAL_SEED,
+    OPTION_BUDGET,
+    OPTION_TIMES,
+    OPTION_VOTE,
+    OPTION_TUNE,
+    OPTION_PARALLEL,
+    OPTION_SHARD,
+    OPTION_EVAL_OUTPUT,
     OPTION_TOKENS,
     OPTION_ALL,
     OPTION_SCORES,
@@ -101,6 +113,22 @@ typedef enum option_id {
     OPTION_VERBOSE,
     OPTION_COLOR,
     OPTION_HEAT,
+    OPTION_HOST,
+    OPTION_PORT,
+    OPTION_API_KEY,
+    OPTION_API_KEY_FILE,
+    OPTION_PUBLIC,
+    OPTION_ALLOW_HOST,
+    OPTION_ALLOW_ORIGIN,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_SLOTS,
+    OPTION_QUEUE,
+    OPTION_CACHED_PROMPTS,
+    OPTION_TIMEOUT,
+    OPTION_GRACE,
+    OPTION_ALIAS,
+    OPTION_TRACE_FOLDER,
     OPTION_USAGE,
     OPTION_HELP,
     OPTION_COUNT
@@ -118,6 +146,7 @@ typedef enum option_join { /* how the texts of an option that repeats become the
 typedef struct cli_option {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
+    const char *habit; /* what other programs call it, behind one dash: "np"; NULL: nothing else */
     option_kind kind;
     const char *argument;    /* what help calls the value; for a choice, the words with | between them */
     double minimum, maximum; /* of a number */
@@ -150,7 +179,9 @@ typedef enum command_id {
     COMMAND_HELPER = 1 << 12, /* help, man, completion */
     COMMAND_REPLAY = 1 << 13,
     COMMAND_CALIBRATE = 1 << 14,
-    COMMAND_ANY = (1 << 15) - 1
+    COMMAND_EVAL = 1 << 15,
+    COMMAND_SERVE = 1 << 16,
+    COMMAND_ANY = (1 << 17) - 1
 } command_id;
 
 enum { REPEATS_MAX = 16 };
@@ -170,7 +201,7 @@ typedef struct policy_setting {
     const char *text; /* of --set, KEY=VALUE */
 } policy_setting;
 
-enum { OPERANDS_MAX = 3, SETTINGS_MAX = 128 };
+enum { OPERANDS_MAX = 65, SETTINGS_MAX = 128 };
 
 typedef struct cli_options {
     option_value values[OPTION_COUNT]; /* defaults where nothing was given */

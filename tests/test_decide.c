@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "decide.h"
+#include "decide_lines.h"
 
 typedef struct conversation {
     int status;
@@ -24,7 +24,7 @@ static conversation talk(const char *input, size_t length) {
     FILE *out = open_memstream(&result.out, &out_length),
          *messages = open_memstream(&result.messages, &messages_length);
     assert_true(in && out && messages);
-    result.status = decide_stream(in, out, messages);
+    result.status = decide_lines(in, out, messages);
     fclose(in);
     fclose(out);
     fclose(messages);
@@ -261,7 +261,7 @@ static void test_a_closed_pipe(void **state) {
     size_t length;
     FILE *message_stream = open_memstream(&messages, &length);
     assert_true(in && out && message_stream);
-    assert_int_equal(decide_stream(in, out, message_stream), 2);
+    assert_int_equal(decide_lines(in, out, message_stream), 2);
     struct sigaction action;
     sigaction(SIGPIPE, NULL, &action);
     assert_true(action.sa_handler == SIG_DFL); /* as it was */
@@ -285,7 +285,7 @@ static void test_a_full_disk(void **state) {
     size_t length;
     FILE *message_stream = open_memstream(&messages, &length);
     assert_true(in && message_stream);
-    assert_int_equal(decide_stream(in, out, message_stream), 2);
+    assert_int_equal(decide_lines(in, out, message_stream), 2);
     fclose(message_stream);
     assert_non_null(strstr(messages, "cannot write: No space left on device"));
     free(messages);

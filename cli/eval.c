@@ -1,0 +1,119 @@
+/* eval.c - entropix eval: policies on the same questions, with the same seeds, at the same cost. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "eval/run.h"
+#include "eval/shard.h"
+#include "eval_output.h"
+#include "interrupt.h"
+#include "model.h"
+
+enum { PATH_SIZE = 4096 };
+
+/* The tasks that come with the program: the source tree's, or those of an installation. */
+static const char *task_folder(void) {
+    static const char *const places[] = {ENTROPIX_SOURCE_DIR "/eval/tasks", ENTROPIX_DATA_DIR "/tasks"};
+    for (size_t i = 0; i + 1 < sizeof places / sizeof *places; i++)
+        if (access(places[i], R_OK) == 0) return places[i];
+    return places[sizeof places / sizeof *places - 1];
+}
+
+static bool is_stopped(void *context) {
+    (void)context;
+    return interrupt_seen();
+}
+
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int read_terms(eval_terms *terms, const cli_options *options) {
+    const char *budget = option_text(options, OPTION_BUDGET);
+    ex_error error;
+    eval_shard shard;
+    if (eval_shard_find(&shard, option_text(options, OPTION_SHARD), getenv, &error) != EX_OK) return report(&error);
+    *terms = (eval_terms){.tasks = options->values[OPTION_TASK].texts,
+                          .n_tasks = options->values[OPTION_TASK].n_texts,
+                          .task_folder = task_folder(),
+                          .limit = (size_t)option_integer(options, OPTION_LIMIT),
+                          .policies = option_text(options, OPTION_POLICIES),
+                          .votes = option_text(options, OPTION_VOTE),
+                          .n_seeds = (size_t)option_integer(options, OPTION_SEEDS),
+                          .first_seed = (uint64_t)option_integer(options, OPTION_EVAL_SEED),
+                          .budget = !budget ? EVAL_BUDGET_NONE
+                                    : strcmp(budget, "time") == 0 ? EVAL_BUDGET_TIME : EVAL_BUDGET_TOKENS,
+                          .budget_times = options->values[OPTION_TIMES].number,
+                          .n_trials = (size_t)option_integer(options, OPTION_TUNE),
+                          .shard = shard.index,
+                          .n_shards = shard.count};
+    if (shard.count > 1 && strcmp(shard.source, "--shard") != 0)
+        message("part %zu of %zu, as %s says", shard.index, shard.count, shard.source);
+    return STATUS_OK;
+}
+
+/* Parts that share the name of a folder each have one in it. */
+static void folder_of(char folder[PATH_SIZE], const cli_options *options, const eval_terms *terms) {
+    const char *output = option_text(options, OPTION_EVAL_OUTPUT);
+    if (terms->n_shards > 1) snprintf(folder, PATH_SIZE, "%s/shard-%zu", output, terms->shard);
+    else snprintf(folder, PATH_SIZE, "%s", output);
+}
+
+static int run_plan(eval_plan *plan, const cli_options *options, const char *folder) {
+    eval_bar bar = {.progress = progress_begin()};
+    const eval_watcher watcher = {eval_show_progress, is_stopped, &bar};
+    const size_t n_parallel = (size_t)option_integer(options, OPTION_PARALLEL);
+    bool stopped = false;
+    ex_error error;
+    ex_code code = eval_run_plan(plan, folder, n_parallel, "answers", &watcher, &stopped, &error);
+    progress_end(&bar.progress);
+    if (code != EX_OK) return report(&error);
+    if (!stopped) return STATUS_OK;
+    message("stopped; the same command goes on from here");
+    return STATUS_INTERRUPTED;
+}
+
+static int finish(const cli_options *options, const char *folder, bool is_part) {
+    int status = eval_print_table(folder);
+    if (status != STATUS_OK) return status;
+    if (is_part) printf("\n%s is a part; `entropix eval merge %s/shard-* -o DIR` joins all\n", folder,
+                        option_text(options, OPTION_EVAL_OUTPUT));
+    return output_status(output_flush(), STATUS_OK);
+}
+
+static int run_all(const cli_options *options) {
+    eval_terms terms;
+    eval_plan *plan = NULL;
+    ex_engine *engine = NULL;
+    ex_error error;
+    char folder[PATH_SIZE];
+    int status = read_terms(&terms, options);
+    if (status != STATUS_OK) return status;
+    folder_of(folder, options, &terms);
+    char *model = model_path(options);
+    if (!model) return STATUS_INPUT;
+    terms.model = name_of(model);
+    status = model_open(&engine, options);
+    if (status == STATUS_OK && eval_plan_open(&plan, engine, &terms, &error) != EX_OK) status = report(&error);
+    if (status == STATUS_OK) status = run_plan(plan, options, folder);
+    if (status == STATUS_OK) status = finish(options, folder, terms.n_shards > 1);
+    eval_plan_close(plan);
+    ex_engine_close(engine);
+    free(model);
+    return status;
+}
+
+static int need(const cli_options *options, option_id id, const char *what) {
+    if (options->values[id].given) return STATUS_OK;
+    message("eval needs %s; `entropix eval --help` shows how", what);
+    return STATUS_INPUT;
+}
+
+int command_eval(const cli_options *options) {
+    int status = need(options, OPTION_TASK, "a task: --task FILE");
+    if (status == STATUS_OK) status = need(options, OPTION_POLICIES, "policies: --policy A,B");
+    if (status == STATUS_OK) status = need(options, OPTION_EVAL_OUTPUT, "a folder: -o DIR");
+    return status == STATUS_OK ? run_all(options) : status;
+}

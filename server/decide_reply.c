@@ -1,0 +1,30 @@
+/* decide_reply.c - POST /v1/sampler/decide. It runs on the connection thread: a decision takes less than a millisecond,
+ * and the limit of a body bounds it. */
+#include "decide.h"
+#include "server_parts.h"
+
+void handle_decide(void *context, const http_request *request, http_reply *reply) {
+    server_core *server = context;
+    request_problem problem;
+    json_t *body = request_json(request->body, request->body_length, &server->options.limits, &problem);
+    if (!body) {
+        reply_problem(server, reply, &problem);
+        return;
+    }
+    json_decref(body);
+    ex_score_reducer *reducer;
+    ex_error error;
+    if (ex_score_reducer_open(&reducer, &error) != EX_OK) {
+        reply_error(server, reply, &error);
+        return;
+    }
+    char reason[DECIDE_REASON_BYTES];
+    json_t *answer = decide(request->body, request->body_length, reducer, reason);
+    ex_score_reducer_close(reducer);
+    if (!reason[0]) {
+        reply_json(server, reply, 200, answer);
+        return;
+    }
+    json_decref(answer);
+    reply_json(server, reply, 400, error_json(400, NULL, reason));
+}
