@@ -20,6 +20,7 @@ typedef struct job {
     size_t n_predict, n_likeliest;
     int32_t prompt[PROMPT_MAX];
     size_t n_prompt;
+    const ex_grammar *grammar;
     uint64_t events[EVENTS_MAX]; /* what each said, as a number */
     size_t n_events;
 } job;
@@ -77,13 +78,27 @@ static ex_policy policy_of(size_t index) {
     return policy;
 }
 
+static ex_grammar *any_json; /* one for all generators, on all threads */
+
+static int open_grammar(void **state) {
+    (void)state;
+    return ex_grammar_from_schema(&any_json, "{}", 2, NULL);
+}
+
+static int close_grammar(void **state) {
+    (void)state;
+    ex_grammar_close(any_json);
+    return 0;
+}
+
 static void make_job(job *j, size_t index, uint64_t *random) {
     *j = (job){.policy = policy_of(index),
                .seed = index * 7,
                .sequence = (uint32_t)random_below(random, 3),
                .n_predict = 10 + random_below(random, 30),
                .n_likeliest = index % 3 == 0 ? random_below(random, EX_LIKELIEST_MAX + 1) : 0,
-               .n_prompt = 1 + random_below(random, PROMPT_MAX)};
+               .n_prompt = 1 + random_below(random, PROMPT_MAX),
+               .grammar = index % 5 == 4 ? any_json : NULL};
     for (size_t i = 0; i < j->n_prompt; i++) j->prompt[i] = (int32_t)random_below(random, N_VOCAB_USED);
 }
 
@@ -119,7 +134,8 @@ static ex_generator *open_generator(const job *j, ex_session *session, ex_error 
                                           .seed = j->seed,
                                           .sequence = j->sequence,
                                           .n_predict = j->n_predict,
-                                          .n_likeliest = j->n_likeliest};
+                                          .n_likeliest = j->n_likeliest,
+                                          .grammar = j->grammar};
     ex_generator_open(&generator, session, &options, error);
     return generator;
 }
@@ -515,5 +531,5 @@ int main(void) {
         cmocka_unit_test(test_likely_tokens),       cmocka_unit_test(test_forks_leave_nothing),
         cmocka_unit_test(test_threads),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_grammar, close_grammar);
 }
