@@ -18,6 +18,7 @@ static void close_answer(ex_replay *replay, ex_replay_answer *answer) {
     if (answer->logits) replay->n_open -= (size_t)answer->n_vocab;
     ex_sampler_close(answer->sampler);
     free(answer->logits);
+    free(answer->allowed);
     *answer = (ex_replay_answer){.sequence = answer->sequence};
 }
 

@@ -27,6 +27,7 @@ typedef struct ex_replay_answer {
     size_t start;      /* position of the first token */
     ex_sampler *sampler;
     float *logits;     /* [n_vocab] -infinity between steps */
+    uint64_t *allowed; /* one bit a token, where a grammar forbade some */
     bool in_branches;
     ex_first_tokens first;
 } ex_replay_answer;

@@ -17,11 +17,20 @@ typedef struct unlisted {
     double least_mass, most_mass; /* of all together, in units of the likeliest */
 } unlisted;
 
+/* Those that may come. */
+static size_t unlisted_count(const ex_replay_answer *answer, const ex_trace_row *row) {
+    const size_t others = (size_t)answer->n_vocab - row->n_listed, listed = row->n_listed - row->n_forbidden;
+    if (!row->is_masked) return others;
+    const size_t permitted = row->n_permitted > listed ? (size_t)row->n_permitted - listed : 0;
+    return permitted < others ? permitted : others;
+}
+
 static unlisted measure_unlisted(const ex_replay_answer *answer, const ex_trace_row *row) {
     unlisted rest = {.logits = answer->logits, .n_vocab = (size_t)answer->n_vocab, .most = -INFINITY};
-    rest.count = rest.n_vocab - row->n_listed;
+    rest.count = unlisted_count(answer, row);
     if (rest.count == 0 || row->others_at_most == -INFINITY) return rest;
-    rest.most = nextafterf(row->others_at_most, -INFINITY);
+    const bool is_less = row->is_masked && row->permitted_at_most < row->others_at_most;
+    rest.most = nextafterf(is_less ? row->permitted_at_most : row->others_at_most, -INFINITY);
     double listed = 0;
     for (size_t i = 0; i < row->n_listed; i++) listed += exp((double)row->logits[i] - row->choice.maximum);
     const double mass = exp(row->choice.log_sum) - listed;
@@ -55,6 +64,31 @@ static void spread(const unlisted *rest, double maximum) {
 static void list_logits(const ex_replay_answer *answer, const ex_trace_row *row) {
     for (int32_t token = 0; token < answer->n_vocab; token++) answer->logits[token] = -INFINITY;
     for (size_t i = 0; i < row->n_listed; i++) answer->logits[row->tokens[i]] = row->logits[i];
+}
+
+static void set_bit(uint64_t *bits, int32_t token, bool on) {
+    const uint64_t bit = (uint64_t)1 << (token % 64);
+    bits[token / 64] = on ? bits[token / 64] | bit : bits[token / 64] & ~bit;
+}
+
+/* Which of the tokens that are not listed were permitted makes no difference: they are all alike here. */
+static ex_code set_allowed(ex_replay_answer *answer, const ex_trace_row *row, ex_error *error) {
+    const size_t n_words = ((size_t)answer->n_vocab + 63) / 64;
+    ex_sampler_set_allowed(answer->sampler, NULL);
+    if (!row->is_masked) return EX_OK;
+    if (!answer->allowed) answer->allowed = ex_allocate(n_words, sizeof *answer->allowed);
+    if (!answer->allowed) return ex_fail_memory(error, "replaying a trace");
+    memset(answer->allowed, 0, n_words * sizeof *answer->allowed);
+    list_logits(answer, row);
+    size_t left = unlisted_count(answer, row);
+    for (int32_t token = 0; token < answer->n_vocab; token++) {
+        const bool is_listed = answer->logits[token] != -INFINITY;
+        if (is_listed || left > 0) set_bit(answer->allowed, token, true);
+        left -= !is_listed && left > 0;
+    }
+    for (size_t i = 0; i < row->n_forbidden; i++) set_bit(answer->allowed, row->forbidden[i], false);
+    ex_sampler_set_allowed(answer->sampler, answer->allowed);
+    return EX_OK;
 }
 
 /* ---- the step ---------------------------------------------------------------------------------------------------- */
@@ -123,7 +157,8 @@ static ex_code keep_first(ex_replay *replay, const ex_distribution *distribution
     return EX_OK;
 }
 
-/* Both extremes; the choice is that of the second. Where min_p removes what is unlikely, that may be all of it. */
+/* Both extremes; the choice is that of the second. Where min_p removes what is unlikely, that may be all of it; and
+ * where a grammar forbade tokens, all of it may be of those. */
 static ex_code make_steps(ex_replay *replay, const ex_replay_answer *answer, const ex_trace_row *row,
                           ex_replay_step *step, ex_error *error) {
     list_logits(answer, row);
@@ -138,7 +173,8 @@ static ex_code make_steps(ex_replay *replay, const ex_replay_answer *answer, con
     ex_code code = make_step(answer, row, &first, error);
     if (code == EX_OK) code = keep_first(replay, &first.distribution, error);
     list_logits(answer, row);
-    if (first.decision.min_p <= 0 || !ex_sampler_has_stage(answer->sampler, "min_p"))
+    const bool may_be_all = first.decision.min_p > 0 && ex_sampler_has_stage(answer->sampler, "min_p");
+    if (!row->is_masked && !may_be_all)
         spread(&rest, row->choice.maximum);
     if (code == EX_OK) code = make_step(answer, row, &step->replayed, error);
     if (code != EX_OK) return code;
@@ -254,7 +290,8 @@ void ex_replay_check_branches(ex_replay_answer *answer, ex_replay_step *step) {
 
 /* tail_mass needs as many tokens as top_k; metrics of attention need the layers. */
 static bool same_metrics(const ex_trace_row *row, const ex_policy *policy, const ex_metrics *replayed) {
-    const bool has_tail = row->others_at_most == -INFINITY || (size_t)policy->top_k <= row->n_listed;
+    const size_t n_likeliest = row->is_masked && row->n_listed > EX_TRACED_MAX ? EX_TRACED_MAX : row->n_listed;
+    const bool has_tail = row->others_at_most == -INFINITY || (size_t)policy->top_k <= n_likeliest;
     for (size_t i = 0; ex_metric_name(i); i++) {
         if (!has_tail && strcmp(ex_metric_name(i), "tail_mass") == 0) continue;
         if (!same_number(ex_metric_value(&row->choice.metrics, i), ex_metric_value(replayed, i))) return false;
@@ -311,6 +348,10 @@ static ex_code check_row(ex_replay *replay, const ex_replay_answer *answer, cons
         if (!isfinite(row->logits[i])) return ex_trace_fail(&replay->reader, "a logit is not finite");
     }
     if (row->n_listed > (size_t)answer->n_vocab) return ex_trace_fail(&replay->reader, "too many candidates");
+    for (size_t i = 0; i < row->n_forbidden; i++)
+        if (row->forbidden[i] >= answer->n_vocab)
+            return ex_trace_fail(&replay->reader, "the forbidden token %d is not one of %d", row->forbidden[i],
+                                 answer->n_vocab);
     for (size_t i = 0; i < row->n_excluded; i++) ex_sampler_exclude(answer->sampler, row->excluded[i]);
     return EX_OK;
 }
@@ -327,6 +368,7 @@ static void draw_recorded(const ex_replay_answer *answer, const ex_trace_row *ro
 ex_code ex_replay_decide(ex_replay *replay, ex_replay_answer *answer, const ex_trace_row *row, ex_replay_step *step,
                          ex_error *error) {
     ex_code code = check_row(replay, answer, row);
+    if (code == EX_OK) code = set_allowed(answer, row, error);
     if (code != EX_OK) return code;
     if (row->is_steered && !replay->has_policy) ex_sampler_steer(answer->sampler, row->steering);
     enter_branches(answer, row);

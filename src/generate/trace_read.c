@@ -316,6 +316,18 @@ static void read_excluded(ex_trace_reader *reader, ex_trace_row *row) {
         row->excluded[row->n_excluded++] = (int32_t)whole(reader, item, "excluded", 0, INT32_MAX);
 }
 
+static void read_grammar(ex_trace_reader *reader, ex_trace_row *row) {
+    const ex_json *most = ex_json_member(row->json, "permitted_at_most"), *item = NULL;
+    row->is_masked = ex_json_member(row->json, "permitted") != NULL;
+    if (!row->is_masked) return;
+    row->n_permitted = (uint64_t)ex_trace_integer(reader, row->json, "permitted", 1, INT32_MAX);
+    row->permitted_at_most = most ? single(reader, most, "permitted_at_most") : INFINITY;
+    const ex_json *list = short_list(reader, row->json, "forbidden", EX_TRACED_MAX);
+    while (list && (item = ex_json_next(list, item)))
+        row->forbidden[row->n_forbidden++] = (int32_t)whole(reader, item, "forbidden", 0, INT32_MAX);
+    if (row->n_forbidden > row->n_listed) ex_trace_fail(reader, "more tokens are forbidden than listed");
+}
+
 static void read_steering(ex_trace_reader *reader, ex_trace_row *row) {
     if (!ex_json_member(row->json, "steering")) return;
     const ex_json *list = short_list(reader, row->json, "steering", EX_STEERING_COUNT), *item = NULL;
@@ -341,6 +353,7 @@ static void read_decision_row(ex_trace_reader *reader, ex_trace_row *row) {
     read_draw(reader, row);
     read_ahead(reader, row);
     read_excluded(reader, row);
+    read_grammar(reader, row);
     read_steering(reader, row);
 }
 

@@ -33,6 +33,11 @@ typedef struct ex_trace_row { /* lists belong to the reader, until its next line
     const int32_t *n_positions; /* [choice.n_layer] */
     int32_t excluded[EX_EXCLUDED_MAX];
     size_t n_excluded;
+    bool is_masked;          /* a grammar forbade tokens: these of the listed ones, */
+    int32_t forbidden[EX_TRACED_MAX];
+    size_t n_forbidden;
+    uint64_t n_permitted;    /* and it permitted so many, of which those that are not listed are at most: */
+    float permitted_at_most;
     bool is_steered;
     double steering[EX_STEERING_COUNT];
 } ex_trace_row;

@@ -127,13 +127,19 @@ static void add_decision(ex_line *line, const ex_decimal_powers *powers, const e
 
 typedef struct candidate_list {
     const ex_candidate *kept;
-    const ex_survivor *likeliest;
-    size_t n_kept, n_likeliest;
+    const ex_survivor *likeliest, *permitted; /* of all tokens; of those that a grammar permits */
+    size_t n_kept, n_likeliest, n_permitted;
     double zero; /* maximum + log_sum: what a logit is above its log probability */
 } candidate_list;
 
-static bool is_kept(const candidate_list *list, size_t index) {
-    const int32_t token = list->likeliest[index].token;
+static const ex_survivor *find_survivor(const ex_survivor *survivors, size_t count, int32_t token) {
+    for (size_t i = 0; i < count; i++)
+        if (survivors[i].token == token) return &survivors[i];
+    return NULL;
+}
+
+static bool is_kept(const candidate_list *list, const ex_survivor *survivors, size_t index) {
+    const int32_t token = survivors[index].token;
     if (index < list->n_kept && list->kept[index].token == token) return true;
     for (size_t i = 0; i < list->n_kept; i++)
         if (list->kept[i].token == token) return true;
@@ -144,8 +150,9 @@ static bool is_kept(const candidate_list *list, size_t index) {
 static float logit_of(const candidate_list *list, size_t index) {
     const int32_t token = list->kept[index].token;
     if (index < list->n_likeliest && list->likeliest[index].token == token) return list->likeliest[index].logit;
-    for (size_t i = 0; i < list->n_likeliest; i++)
-        if (list->likeliest[i].token == token) return list->likeliest[i].logit;
+    const ex_survivor *found = find_survivor(list->likeliest, list->n_likeliest, token);
+    if (!found) found = find_survivor(list->permitted, list->n_permitted, token);
+    if (found) return found->logit;
     return (float)(list->kept[index].log_probability + list->zero);
 }
 
@@ -172,6 +179,27 @@ static void add_dropped(const ex_tracer *tracer, ex_line *line, const ex_survivo
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+static size_t count_bits(const uint64_t *bits, size_t n_bits) {
+    size_t count = 0;
+    for (size_t i = 0; i < (n_bits + 63) / 64; i++) count += (size_t)__builtin_popcountll(bits[i]);
+    return count;
+}
+
+/* Listed tokens that it forbids, and what is known of those that are not listed. */
+static void add_grammar(const ex_tracer *tracer, ex_line *line, const candidate_list *list, const uint64_t *allowed) {
+    const size_t n_permitted = count_bits(allowed, (size_t)tracer->options.n_vocab);
+    ex_line_unsigned(line, "permitted", n_permitted);
+    if (list->n_permitted > 0 && list->n_permitted < n_permitted)
+        ex_line_float(line, &tracer->trace->powers, "permitted_at_most",
+                      list->permitted[list->n_permitted - 1].logit);
+    ex_line_open(line, "forbidden", '[');
+    for (size_t i = 0; i < list->n_likeliest; i++) {
+        const int32_t token = list->likeliest[i].token;
+        if (!(allowed[token / 64] >> (token % 64) & 1)) ex_line_integer(line, NULL, token);
+    }
+    ex_line_close(line, ']');
+}
+
 static void add_candidates(const ex_tracer *tracer, ex_line *line, const ex_traced *traced) {
     const ex_choice *choice = traced->choice;
     const ex_decimal_powers *powers = &tracer->trace->powers;
@@ -180,6 +208,7 @@ static void add_candidates(const ex_tracer *tracer, ex_line *line, const ex_trac
                            .zero = choice->maximum + choice->log_sum};
     list.likeliest = ex_sampler_likeliest(traced->sampler, &list.n_likeliest);
     list.n_likeliest = smaller(list.n_likeliest, EX_TRACED_MAX);
+    const uint64_t *allowed = ex_sampler_allowed(traced->sampler, &list.permitted, &list.n_permitted);
     ex_line_number(line, powers, "maximum", choice->maximum);
     ex_line_number(line, powers, "log_sum", choice->log_sum);
     ex_line_unsigned(line, "kept", list.n_kept);
@@ -190,8 +219,13 @@ static void add_candidates(const ex_tracer *tracer, ex_line *line, const ex_trac
     ex_line_open(line, "candidates", '[');
     for (size_t i = 0; i < list.n_kept; i++) add_kept(tracer, line, &list, i);
     for (size_t i = 0; i < list.n_likeliest; i++)
-        if (!is_kept(&list, i)) add_dropped(tracer, line, &list.likeliest[i]);
+        if (!is_kept(&list, list.likeliest, i)) add_dropped(tracer, line, &list.likeliest[i]);
+    for (size_t i = 0; i < list.n_permitted; i++)
+        if (!is_kept(&list, list.permitted, i) &&
+            !find_survivor(list.likeliest, list.n_likeliest, list.permitted[i].token))
+            add_dropped(tracer, line, &list.permitted[i]);
     ex_line_close(line, ']');
+    if (allowed) add_grammar(tracer, line, &list, allowed);
 }
 
 static void add_draw(ex_line *line, const ex_decimal_powers *powers, const ex_draw *draw) {
