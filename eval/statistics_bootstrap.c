@@ -177,27 +177,36 @@ bool eval_ratio(const double *numerators, const double *denominators, size_t n_q
     return ok;
 }
 
-/* Exchanging a and b within a question turns the sign of its difference. Questions with none do not matter. */
+/* Moves those that are not zero to the front and returns their number. */
+static size_t keep_nonzero(double *values, size_t n) {
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (values[i] != 0) values[n_kept++] = values[i];
+    return n_kept;
+}
+
+/* Exchanging a and b within a question turns the sign of its difference; where there is none, nothing changes. */
+static double sum_of_random_signs(const double *differences, size_t n, uint64_t *state) {
+    static const double sign[2] = {-1, 1};
+    double sum = 0;
+    for (size_t begin = 0; begin < n; begin += 64) {
+        uint64_t signs = eval_random(state);
+        size_t end = n - begin < 64 ? n : begin + 64;
+        for (size_t i = begin; i < end; i++, signs >>= 1) sum += sign[signs & 1] * differences[i];
+    }
+    return sum;
+}
+
 static double randomisation_p(const double *differences, size_t n, const eval_bootstrap *bootstrap) {
     double seen = 0, scale = 0;
     for (size_t i = 0; i < n; i++) {
         seen += differences[i];
         scale += fabs(differences[i]);
     }
-    if (n == 0) return NAN;
     double reach = fabs(seen) - 1e-9 * scale; /* sums that are equal but for rounding count as equal */
     size_t n_resamples = resamples_of(bootstrap), n_reached = 0;
     uint64_t state = random_state(bootstrap, 2);
-    for (size_t k = 0; k < n_resamples; k++) {
-        double sum = 0;
-        uint64_t signs = 0;
-        for (size_t i = 0; i < n; i++) {
-            if (i % 64 == 0) signs = eval_random(&state);
-            sum += signs & 1 ? differences[i] : -differences[i];
-            signs >>= 1;
-        }
-        if (fabs(sum) >= reach) n_reached++;
-    }
+    for (size_t i = 0; i < n_resamples; i++) n_reached += fabs(sum_of_random_signs(differences, n, &state)) >= reach;
     return (double)(n_reached + 1) / (double)(n_resamples + 1);
 }
 
@@ -235,7 +244,8 @@ bool eval_paired_difference(const double *a, const double *b, size_t n_questions
         ok = resample(&from, bootstrap, &difference->difference);
         if (ok && from.n > 1) widen(&difference->difference, from.n_pairs, -1, 1);
     }
-    difference->p = randomisation_p(from.numerators, from.n, bootstrap);
+    size_t n_nonzero = keep_nonzero(from.numerators, from.n);
+    difference->p = from.n ? randomisation_p(from.numerators, n_nonzero, bootstrap) : NAN;
     questions_free(&from);
     return ok;
 }
