@@ -9,7 +9,8 @@
 
 enum {
     QUERIES = 4, QUERY_VECTORS = 2, /* several queries share what is loaded of the cache */
-    SINGLE_VECTORS = 4              /* one query: more vectors, so that additions overlap */
+    SINGLE_VECTORS = 4,             /* one query: more vectors, so that additions overlap */
+    SUM_VECTORS = 4, SUM_POSITIONS = SUM_VECTORS * 8 /* that heads are added for side by side */
 };
 
 /* Eight elements of a page from `i` on, whichever way it is stored. */
@@ -195,24 +196,46 @@ static inline __m256 binary_logarithm(__m256 x) {
     return _mm256_add_ps(_mm256_cvtepi32_ps(exponent), series);
 }
 
+typedef struct lane_sums {
+    __m256d deviation, entropy;
+} lane_sums;
+
+/* Adds n_vectors times eight positions, of which n exist: one sum for each vector, since a chain of additions waits.
+ * Probabilities have mostly left the second-level cache: those `ahead` positions further are asked for. */
+ALWAYS_INLINE void sum_heads(const float *probabilities, size_t stride, size_t n_head, size_t n_vectors, size_t n,
+                             size_t ahead, lane_sums *sums) {
+    const __m256 zero = _mm256_setzero_ps(), share = _mm256_set1_ps(1 / (float)n_head);
+    __m256 means[SUM_VECTORS], deviations[SUM_VECTORS];
+    for (size_t v = 0; v < n_vectors; v++) means[v] = deviations[v] = zero;
+    for (size_t h = 0; h < n_head; h++)
+        for (size_t v = 0; v < n_vectors; v++)
+            means[v] = _mm256_add_ps(means[v], avx2_load_or(probabilities + h * stride + v * 8, n - v * 8, zero));
+    for (size_t v = 0; v < n_vectors; v++) means[v] = _mm256_mul_ps(means[v], share);
+    for (size_t h = 0; h < n_head; h++)
+        for (size_t v = 0; v < n_vectors; v++) {
+            const float *at = probabilities + h * stride + v * 8;
+            if (v % 2 == 0) _mm_prefetch(at + ahead, _MM_HINT_T0);
+            __m256 p = avx2_load_or(at, n - v * 8, zero);
+            deviations[v] = _mm256_add_ps(deviations[v], avx2_absolute(_mm256_sub_ps(p, means[v])));
+        }
+    for (size_t v = 0; v < n_vectors; v++) {
+        const __m256 mean = _mm256_max_ps(means[v], _mm256_set1_ps(FLT_MIN));
+        const __m256 bits = _mm256_mul_ps(mean, binary_logarithm(mean)), deviation = deviations[v];
+        sums->deviation = _mm256_add_pd(sums->deviation,
+                                        _mm256_add_pd(avx2_low_pd(deviation), avx2_high_pd(deviation)));
+        sums->entropy = _mm256_sub_pd(sums->entropy, _mm256_add_pd(avx2_low_pd(bits), avx2_high_pd(bits)));
+    }
+}
+
 ex_head_sums ex_avx2_head_deviation(const float *probabilities, size_t stride, size_t n_head, size_t first,
                                     size_t last) {
-    const __m256 zero = _mm256_setzero_ps();
-    const __m256 share = _mm256_set1_ps(1 / (float)n_head);
-    __m256d total = _mm256_setzero_pd(), entropy = total;
-    for (size_t j = first; j < last; j += 8) {
-        __m256 mean = zero, deviation = zero;
-        for (size_t h = 0; h < n_head; h++)
-            mean = _mm256_add_ps(mean, avx2_load_or(probabilities + h * stride + j, last - j, zero));
-        mean = _mm256_mul_ps(mean, share);
-        for (size_t h = 0; h < n_head; h++) {
-            __m256 p = avx2_load_or(probabilities + h * stride + j, last - j, zero);
-            deviation = _mm256_add_ps(deviation, avx2_absolute(_mm256_sub_ps(p, mean)));
-        }
-        total = _mm256_add_pd(total, _mm256_add_pd(avx2_low_pd(deviation), avx2_high_pd(deviation)));
-        mean = _mm256_max_ps(mean, _mm256_set1_ps(FLT_MIN));
-        __m256 bits = _mm256_mul_ps(mean, binary_logarithm(mean));
-        entropy = _mm256_sub_pd(entropy, _mm256_add_pd(avx2_low_pd(bits), avx2_high_pd(bits)));
+    lane_sums sums = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+    for (size_t j = first; j < last;) {
+        const bool whole = j + SUM_POSITIONS <= last;
+        const size_t ahead = j + 2 * SUM_POSITIONS <= last ? SUM_POSITIONS : 0;
+        if (whole) sum_heads(probabilities + j, stride, n_head, SUM_VECTORS, SUM_POSITIONS, ahead, &sums);
+        else sum_heads(probabilities + j, stride, n_head, 1, last - j, 0, &sums);
+        j += whole ? SUM_POSITIONS : 8;
     }
-    return (ex_head_sums){avx2_sum_pd(total), avx2_sum_pd(entropy)};
+    return (ex_head_sums){avx2_sum_pd(sums.deviation), avx2_sum_pd(sums.entropy)};
 }

@@ -292,9 +292,10 @@ EX_INLINE __m512 negative_entropy(__m512 mean) {
     return _mm512_mul_ps(mean, binary_logarithm(mean));
 }
 
-/* Of n_vectors times sixteen positions, of which `lanes` exist. */
+/* Of n_vectors times sixteen positions, of which `lanes` exist. Probabilities have mostly left the second-level cache:
+ * those `ahead` positions further are asked for while these are read again. */
 EX_INLINE lane_sums sum_heads(const float *probabilities, size_t stride, size_t n_head, size_t n_vectors,
-                              __mmask16 lanes) {
+                              __mmask16 lanes, size_t ahead) {
     __m512 means[4], sums[4];
     lane_sums out = {_mm512_setzero_pd(), _mm512_setzero_pd()};
     for (size_t v = 0; v < n_vectors; v++) means[v] = sums[v] = _mm512_setzero_ps();
@@ -305,7 +306,9 @@ EX_INLINE lane_sums sum_heads(const float *probabilities, size_t stride, size_t 
     for (size_t v = 0; v < n_vectors; v++) means[v] = _mm512_mul_ps(means[v], _mm512_set1_ps(1.0f / (float)n_head));
     for (size_t h = 0; h < n_head; h++)
         for (size_t v = 0; v < n_vectors; v++) {
-            __m512 row = _mm512_maskz_loadu_ps(lanes, probabilities + h * stride + v * EX_LANES);
+            const float *at = probabilities + h * stride + v * EX_LANES;
+            _mm_prefetch(at + ahead, _MM_HINT_T0);
+            __m512 row = _mm512_maskz_loadu_ps(lanes, at);
             sums[v] = _mm512_add_ps(sums[v], ex_absolute(_mm512_sub_ps(row, means[v])));
         }
     for (size_t v = 0; v < n_vectors; v++) {
@@ -320,8 +323,10 @@ ex_head_sums ex_avx512_head_deviation(const float *probabilities, size_t stride,
     __m512d deviation = _mm512_setzero_pd(), entropy = deviation;
     for (size_t j = first; j < last;) {
         const bool whole = j + 4 * EX_LANES <= last;
-        const lane_sums sums = whole ? sum_heads(probabilities + j, stride, n_head, 4, 0xFFFF)
-                                     : sum_heads(probabilities + j, stride, n_head, 1, ex_first_lanes(last - j));
+        const size_t ahead = j + 8 * EX_LANES <= last ? 4 * EX_LANES : 0;
+        const float *at = probabilities + j;
+        const lane_sums sums = whole ? sum_heads(at, stride, n_head, 4, 0xFFFF, ahead)
+                                     : sum_heads(at, stride, n_head, 1, ex_first_lanes(last - j), ahead);
         deviation = _mm512_add_pd(deviation, sums.deviation);
         entropy = _mm512_add_pd(entropy, sums.entropy);
         j += whole ? 4 * EX_LANES : EX_LANES;
