@@ -49,6 +49,7 @@ static int open_generator(chat_state *chat) {
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
     ending_options(&options, chat->options);
     options.trace = chat->generation.trace;
+    options.grammar = chat->generation.grammar;
     ex_error error;
     ex_generator_close(chat->generation.generator);
     ex_code code = ex_generator_open(&chat->generation.generator, chat->generation.session, &options, &error);
@@ -219,6 +220,9 @@ static int open_all(chat_state *chat) {
     }
     status = session_open(&chat->generation.session, chat->engine, chat->options, 0);
     if (status == STATUS_OK) status = generation_trace(&chat->generation, option_text(chat->options, OPTION_TRACE));
+    if (status == STATUS_OK)
+        status = generation_grammar(&chat->generation, option_text(chat->options, OPTION_JSON_SCHEMA),
+                                    option_flag(chat->options, OPTION_JSON_OBJECT));
     if (status == STATUS_OK) status = begin_conversation(chat);
     if (status != STATUS_OK) return status;
     chat->editor = line_editor_open("> ");

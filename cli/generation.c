@@ -6,6 +6,7 @@
 
 #include "interrupt.h"
 #include "metric_fields.h"
+#include "model.h"
 
 enum { PIECE = 512 };               /* prompt tokens between two looks at Ctrl-C */
 static const double PATIENCE = 0.5; /* seconds of prefill without a progress bar */
@@ -33,9 +34,26 @@ int generation_trace(cli_generation *generation, const char *path) {
     return ex_trace_open(&generation->trace, path, &error) == EX_OK ? STATUS_OK : report(&error);
 }
 
+int generation_grammar(cli_generation *generation, const char *schema_path, bool any_object) {
+    static const char object[] = "{\"type\":\"object\"}";
+    ex_error error;
+    if (schema_path && any_object) {
+        message("--json-schema and --json-object are both given; choose one");
+        return STATUS_INPUT;
+    }
+    if (!schema_path && !any_object) return STATUS_OK;
+    size_t length = sizeof object - 1;
+    char *text = schema_path ? read_text(schema_path, &length) : NULL;
+    if (schema_path && !text) return interrupt_seen() ? STATUS_INTERRUPTED : STATUS_INPUT;
+    ex_code code = ex_grammar_from_schema(&generation->grammar, text ? text : object, length, &error);
+    free(text);
+    return code == EX_OK ? STATUS_OK : report(&error);
+}
+
 int generation_close(cli_generation *generation, int status) {
     ex_error error;
     ex_generator_close(generation->generator);
+    ex_grammar_close(generation->grammar);
     ex_session_close(generation->session);
     if (ex_trace_close(generation->trace, &error) == EX_OK || status != STATUS_OK) return status;
     return report(&error);

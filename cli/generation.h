@@ -30,13 +30,16 @@ typedef struct cli_generation {
     ex_generator *generator;
     const ex_rules *rules;
     ex_trace *trace; /* of --trace, or NULL */
+    ex_grammar *grammar; /* of --json-schema or --json-object, or NULL */
     cli_tally tally;
     cli_heat heat;
     output_state output;
 } cli_generation;
 
-/* Opens the trace of --trace, if there is one; closes everything. Both return STATUS_OK or the exit status. */
+/* Opens the trace of --trace, if there is one; reads what the answer may be; closes everything. They return STATUS_OK
+ * or the exit status. */
 int generation_trace(cli_generation *generation, const char *path);
+int generation_grammar(cli_generation *generation, const char *schema_path, bool any_object);
 int generation_close(cli_generation *generation, int status);
 
 /* Shows one event; what it writes is flushed after it. */

@@ -114,6 +114,12 @@ const cli_option option_table[OPTION_COUNT] = {
                              "and the one that is complete first counts"},
     [OPTION_IGNORE_END] = {.name = "ignore-eos", .kind = KIND_FLAG, .otherwise = "", .commands = GENERATES,
                            .group = group_answer, .help = "go on past tokens that end the text"},
+    [OPTION_JSON_SCHEMA] = {.name = "json-schema", .kind = KIND_FILE, .argument = "FILE", .otherwise = "",
+                            .commands = GENERATES, .group = group_answer,
+                            .help = "let the answer be JSON that follows the schema in FILE (docs/GRAMMAR.md says "
+                                    "which keywords there are)"},
+    [OPTION_JSON_OBJECT] = {.name = "json-object", .kind = KIND_FLAG, .otherwise = "", .commands = GENERATES,
+                            .group = group_answer, .help = "let the answer be a JSON object, any one"},
     [OPTION_CHAINS] = {.name = "chains", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = CHAINS_MAX,
                        .value = "1", .commands = COMMAND_RUN, .group = group_answer,
                        .help = "answers to generate together, over one prompt; the best is shown, and the summary "

@@ -80,8 +80,12 @@ static int open_generator(run_state *run) {
     options.n_predict = n_predict < 0 ? 0 : (size_t)n_predict;
     ending_options(&options, run->options);
     int status = generation_trace(&run->generation, option_text(run->options, OPTION_TRACE));
+    if (status == STATUS_OK)
+        status = generation_grammar(&run->generation, option_text(run->options, OPTION_JSON_SCHEMA),
+                                    option_flag(run->options, OPTION_JSON_OBJECT));
     if (status != STATUS_OK) return status;
     options.trace = run->generation.trace;
+    options.grammar = run->generation.grammar;
     if (option_integer(run->options, OPTION_CHAINS) > 1)
         return chains_open(&run->chains, &run->generation, &options, run->options);
     ex_error error;

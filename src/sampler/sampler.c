@@ -204,7 +204,8 @@ static bool ends_with_clarification(const ex_sampler *sampler) {
 static bool may_insert(const ex_sampler *sampler) {
     const ex_record *newest = ex_history_newest(&sampler->history, 0);
     const int32_t n_insertions = newest ? newest->n_insertions : 0;
-    if (sampler->allowed || sampler->n_clarification == 0 || n_insertions >= sampler->policy.clarify_limit) return false;
+    if (sampler->allowed || sampler->n_clarification == 0) return false;
+    if (n_insertions >= sampler->policy.clarify_limit) return false;
     if (n_insertions > 0 && newest->n_since_insertion < sampler->policy.clarify_cooldown) return false;
     return !ends_with_clarification(sampler);
 }
