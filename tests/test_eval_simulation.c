@@ -30,6 +30,7 @@ static const grader graders[] = {
     {"100 questions, 5 seeds", 100, 5, 500, 0, 2, 0.3, 0.5},
     {"40 questions, 5 seeds", 40, 5, 500, 0, 2, 0.3, 0.5},
     {"20 questions, 5 seeds", 20, 5, 500, 0, 2, 0.3, 0.5},
+    {"10 questions, 5 seeds", 10, 5, 500, 0, 2, 0.3, 0.5},
     {"100 questions, 1 seed", 100, 1, 500, 0, 2, 0.3, 0.5},
     {"no difference, questions alike", 100, 5, 500, 0, 0, 0, 0},
     {"easy questions", 100, 5, 500, -3, 1.5, 0.3, 0.3},
