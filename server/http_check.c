@@ -23,36 +23,61 @@ static const char *const field_names[FIELDS] = {
 
 typedef struct fields {
     const char *values[FIELDS]; /* NULL: not there */
+    const char *end;            /* of the lines that were seen; NULL: they need not lie in place */
     bool is_malformed, is_doubled;
 } fields;
 
-/* The library reads lines in place and puts zeros over colons and ends of lines: a value that does not follow its name,
- * or is not followed by two zeros, came from a folded line or one that ended otherwise. */
-static bool is_one_line(const char *name, size_t name_length, const char *value, size_t value_length) {
+/* The library reads lines in place and puts zeros over the ends of names and lines. So a header that it has read as it
+ * was meant lies in memory without a gap: what was folded, ended otherwise, had a zero in it or ended the header before
+ * its time leaves one. */
+static bool lies_in_place(void) { return strncmp(MHD_get_version(), "0.", 2) == 0; }
+
+/* One space between the parts of the first line. */
+static bool begins_in_place(const http_exchange *exchange, const char *method, const char *url, const char *version) {
+    return (uintptr_t)url == (uintptr_t)method + strlen(method) + 1 &&
+           (uintptr_t)version == (uintptr_t)url + exchange->connection->uri_length + 1 &&
+           version[strlen(version) + 1] == 0;
+}
+
+/* At the end of the line before; nothing but blanks between the colon and the value. */
+static bool follows(const fields *found, const char *name, size_t name_length, const char *value, size_t value_length) {
     uintptr_t name_end = (uintptr_t)name + name_length, value_start = (uintptr_t)value;
-    if (value_start <= name_end || value_start - name_end > 65536) return false;
+    if (name != found->end || value_start <= name_end || value_start - name_end > 65536) return false;
     for (const char *c = name + name_length + 1; c < value; c++)
         if (*c != ' ' && *c != '\t') return false;
     return value[value_length] == 0 && value[value_length + 1] == 0;
 }
-
-static bool lies_in_place(void) { return strncmp(MHD_get_version(), "0.", 2) == 0; }
 
 static enum MHD_Result see_field(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
                                  const char *value, size_t value_length) {
     (void)kind;
     fields *found = context;
     if (!value || !http_is_token(name, name_length) || !http_is_value(value, value_length) ||
-        (lies_in_place() && !is_one_line(name, name_length, value, value_length))) {
+        (found->end && !follows(found, name, name_length, value, value_length))) {
         found->is_malformed = true;
         return MHD_NO;
     }
+    if (found->end) found->end = value + value_length + 2;
     for (size_t i = 0; i < FIELDS; i++) {
         if (strcasecmp(name, field_names[i]) != 0) continue;
         if (found->values[i]) found->is_doubled = true;
         found->values[i] = value;
     }
     return MHD_YES;
+}
+
+static fields read_fields(const http_exchange *exchange, const char *method, const char *url, const char *version) {
+    fields found = {0};
+    struct MHD_Connection *mhd = exchange->connection->mhd;
+    const union MHD_ConnectionInfo *size = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    found.is_malformed = !http_is_token(method, strlen(method)) || !size;
+    if (lies_in_place()) {
+        if (!begins_in_place(exchange, method, url, version)) found.is_malformed = true;
+        found.end = version + strlen(version) + 2;
+    }
+    MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, see_field, &found);
+    if (found.end && size && (uintptr_t)found.end + 2 != (uintptr_t)method + size->header_size) found.is_malformed = true;
+    return found;
 }
 
 static http_refusal refuse(unsigned status, const char *message) {
@@ -79,7 +104,7 @@ static http_refusal check_form(const http_exchange *exchange, const fields *foun
         return refuse_and_close(431, "The header of the request is too large.");
     if (!is_1_0 && strcmp(version, "HTTP/1.1") != 0)
         return refuse_and_close(505, "This server speaks HTTP/1.1 and HTTP/1.0.");
-    if (found->is_malformed || connection->is_uri_odd || (lies_in_place() && version[strlen(version) + 1] != 0))
+    if (found->is_malformed || connection->is_uri_odd)
         return refuse_and_close(400, "The header of the request is malformed.");
     if (found->is_doubled)
         return refuse_and_close(400, "The header of the request has a field twice that may be there once.");
@@ -104,7 +129,7 @@ static http_refusal check_host(http_exchange *exchange, const fields *found) {
     const http_connection *connection = exchange->connection;
     const http_rules *rules = &connection->server->rules;
     const char *host = found->values[HOST], *origin = found->values[ORIGIN];
-    if (!host || !*host) return refuse(400, "The request does not name its Host.");
+    if (!host || !*host) return refuse_and_close(400, "The request does not name its Host.");
     if (!http_host_is_allowed(rules, host, connection->local))
         return refuse(403, "This Host is not allowed here. Start the server with the names that it is reached by.");
     if (!origin) return accept_it();
@@ -202,9 +227,8 @@ static http_refusal check_type(const fields *found, const char *method) {
 }
 
 void http_request_check(http_exchange *exchange, const char *url, const char *method, const char *version) {
-    fields found = {0};
+    fields found = read_fields(exchange, method, url, version);
     http_refusal *refusal = &exchange->refusal;
-    MHD_get_connection_values_n(exchange->connection->mhd, MHD_HEADER_KIND, see_field, &found);
     exchange->has_chunks = found.values[TRANSFER_ENCODING] != NULL;
     *refusal = check_form(exchange, &found, version);
     if (!refusal->status) *refusal = check_host(exchange, &found);

@@ -103,6 +103,7 @@ void http_connection_cut(http_connection *connection) {
     struct linger at_once = {1, 0};
     setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     shutdown(connection->socket, SHUT_RDWR);
+    connection->is_cut = true;
 }
 
 static void send_text(int socket, unsigned status, const char *message) {
@@ -128,8 +129,12 @@ double http_connections_look(http_server *server) {
     double now = http_clock(), idle = server->limits.idle_seconds, allowed = server->limits.request_seconds;
     bool awaits = false;
     for (http_connection *connection = server->oldest; connection; connection = connection->next) {
-        if (!connection->is_awaiting || connection->is_hung_up) continue;
+        if (!connection->is_awaiting) continue;
         awaits = true;
+        if (connection->is_hung_up) {
+            if (!connection->is_cut) http_connection_cut(connection);
+            continue;
+        }
         /* A first byte can slip past us between two turns; but without one the library would have closed by now. */
         double since = connection->since + (connection->has_begun ? 0 : idle + 1);
         if (now - since > allowed) {

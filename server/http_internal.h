@@ -37,7 +37,7 @@ typedef struct http_connection {
     struct http_exchange *exchange;
     size_t uri_length;
     bool is_uri_odd;            /* spaces or control characters in it */
-    bool is_hung_up;            /* the client has closed its side */
+    bool is_hung_up, is_cut;    /* the client has closed its side; we have */
     bool is_awaiting, has_begun;   /* a request; its first byte has come */
     double since;               /* has_begun: when; is_awaiting: since when; seconds on the clock */
     struct http_connection *previous, *next;  /* all, in the order of waiting: the longest first */

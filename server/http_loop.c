@@ -1,23 +1,24 @@
 /* http_loop.c - the connection thread: waits for sockets and the bell, and in each turn hears of clients that came and
  * went, takes the mail of replies, and lets the HTTP library read and write. */
-#include <errno.h>
+#include <limits.h>
 #include <math.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "http_internal.h"
 
-enum { EVENTS = 256 };
+enum { EVENTS = 256, IDLE_TURNS = 16 };
+static const double idle_rest = 0.01;
 
-/* Milliseconds that the thread may sleep; -1: until something happens. */
-static int patience(http_server *server, double look) {
+/* Milliseconds that the thread may sleep; -1: until something happens. A line of a chunked body that does not fit
+ * makes the library ask for another turn at once, for ever: after some turns in which nothing happened, it has to
+ * wait. */
+static int patience(http_server *server, double look, int n_idle) {
     MHD_UNSIGNED_LONG_LONG library;
     double seconds = look;
     if (MHD_get_timeout(server->daemon, &library) == MHD_YES) {
-        double left = (double)library / 1000.0;
+        double left = library == 0 && n_idle > IDLE_TURNS ? idle_rest : (double)library / 1000.0;
         if (seconds < 0 || left < seconds) seconds = left;
     }
     return seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)ceil(seconds * 1000);
@@ -117,9 +118,10 @@ static void close_all(http_server *server) {
 void *http_loop(void *context) {
     http_server *server = context;
     struct epoll_event events[EVENTS];
-    while (!atomic_load(&server->stops)) {
+    for (int n_idle = 0; !atomic_load(&server->stops);) {
         double look = http_connections_look(server);
-        int count = epoll_wait(server->poll, events, EVENTS, patience(server, look));
+        int count = epoll_wait(server->poll, events, EVENTS, patience(server, look, n_idle));
+        n_idle = count > 0 ? 0 : n_idle < INT_MAX ? n_idle + 1 : n_idle;
         turn(server, events, count > 0 ? count : 0);
     }
     close_all(server);
