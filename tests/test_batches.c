@@ -95,7 +95,7 @@ static void make_job(job *j, size_t index, uint64_t *random) {
     *j = (job){.policy = policy_of(index),
                .seed = index * 7,
                .sequence = (uint32_t)random_below(random, 3),
-               .n_predict = 10 + random_below(random, 30),
+               .n_predict = 10 + random_below(random, 20),
                .n_likeliest = index % 3 == 0 ? random_below(random, EX_LIKELIEST_MAX + 1) : 0,
                .n_prompt = 1 + random_below(random, PROMPT_MAX),
                .grammar = index % 5 == 4 ? any_json : NULL};
