@@ -62,7 +62,7 @@ static size_t make_ticks(const eval_axis *axis, double scale, int wanted, double
 
 void eval_chart_axes(eval_chart *chart, const char *x_name, double x_scale, const char *y_name, double y_scale) {
     double ticks[EVAL_TICKS_MAX];
-    size_t n = y_name ? make_ticks(&chart->y, y_scale, 5, ticks) : 0;
+    size_t n = y_name ? make_ticks(&chart->y, y_scale, 6, ticks) : 0;
     for (size_t i = 0; i < n; i++) {
         const double y = eval_axis_at(&chart->y, ticks[i]);
         eval_chart_line(chart, chart->x.from, y, chart->x.to, y, "grid");
@@ -111,8 +111,8 @@ void eval_chart_begin(eval_chart *chart, eval_page *page, double width, double h
     *chart = (eval_chart){.out = out, .width = width, .height = height};
     fputs("<figure><figcaption>", out);
     eval_write_xml(out, caption);
-    fprintf(out, "</figcaption>\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\""
-            " aria-labelledby=\"t%zu d%zu\">\n<title id=\"t%zu\">", width, height, number, number, number);
+    fprintf(out, "</figcaption>\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
+            "aria-labelledby=\"t%zu d%zu\">\n<title id=\"t%zu\">", width, height, number, number, number);
     eval_write_xml(out, caption);
     fprintf(out, "</title><desc id=\"d%zu\">", number);
     eval_write_xml(out, description);
@@ -137,23 +137,29 @@ void eval_chart_text(eval_chart *chart, double x, double y, const char *class, e
     fputs("</text>\n", chart->out);
 }
 
-void eval_chart_label(eval_chart *chart, double x, double y, const char *class, const char *text, size_t characters) {
-    char cut[TEXT_SIZE];
-    size_t n = 0, seen = 0, bytes = strlen(text);
-    for (; n < bytes && n + 4 < sizeof cut; n++) {
+static size_t bytes_of(const char *text, size_t characters) {
+    size_t n = 0, seen = 0;
+    for (; text[n]; n++)
         if (((unsigned char)text[n] & 0xC0) != 0x80 && seen++ == characters) break;
-        cut[n] = text[n];
-    }
-    memcpy(cut + n, n < bytes ? "\xE2\x80\xA6" : "", n < bytes ? 4 : 1);
-    if (n < bytes) {
-        fputs("<g>", chart->out);
-        write_title(chart->out, text);
-    }
-    eval_chart_text(chart, x, y, class, EVAL_ANCHOR_START, "%s", cut);
-    if (n < bytes) fputs("</g>", chart->out);
+    return n;
 }
 
+void eval_chart_label(eval_chart *chart, double x, double y, const char *class, const char *text, size_t characters,
+                      const char *ending) {
+    const size_t n = bytes_of(text, characters);
+    if (text[n] == '\0') {
+        eval_chart_text(chart, x, y, class, EVAL_ANCHOR_START, "%s", text);
+        return;
+    }
+    fputs("<g>", chart->out);
+    write_title(chart->out, text);
+    eval_chart_text(chart, x, y, class, EVAL_ANCHOR_START, "%.*s\xE2\x80\xA6%s", (int)n, text, ending);
+    fputs("</g>", chart->out);
+}
+
+/* An interval of one question has no ends. */
 void eval_chart_line(eval_chart *chart, double x1, double y1, double x2, double y2, const char *class) {
+    if (!isfinite(x1 + y1 + x2 + y2)) return;
     fprintf(chart->out, "<line class=\"%s\"", class);
     attribute(chart->out, "x1", x1);
     attribute(chart->out, "y1", y1);
@@ -163,6 +169,7 @@ void eval_chart_line(eval_chart *chart, double x1, double y1, double x2, double 
 }
 
 void eval_chart_rect(eval_chart *chart, double x, double y, double width, double height, const char *class) {
+    if (!isfinite(x + y + width + height)) return;
     fprintf(chart->out, "<rect class=\"%s\"", class);
     attribute(chart->out, "x", x);
     attribute(chart->out, "y", y);
@@ -182,7 +189,8 @@ void eval_chart_curve(eval_chart *chart, const eval_curve *curve, const char *cl
     if (curve->n < 2) return;
     fprintf(chart->out, "<path class=\"%s\" d=\"", class);
     for (size_t i = 0; i < curve->n; i++)
-        write_point(chart->out, i ? 'L' : 'M', eval_axis_at(&chart->x, curve->x[i]), eval_axis_at(&chart->y, curve->y[i]));
+        write_point(chart->out, i ? 'L' : 'M', eval_axis_at(&chart->x, curve->x[i]), eval_axis_at(&chart->y,
+                                                                                                  curve->y[i]));
     fputs("\"/>\n", chart->out);
 }
 

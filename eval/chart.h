@@ -38,8 +38,9 @@ void eval_chart_end(eval_chart *chart);
 
 void eval_chart_text(eval_chart *chart, double x, double y, const char *class, eval_anchor anchor, const char *format,
                      ...) EX_PRINTF(6, 7);
-/* Cut to `characters`, with the whole text for a pointer that rests on it. */
-void eval_chart_label(eval_chart *chart, double x, double y, const char *class, const char *text, size_t characters);
+/* Cut to `characters` with `ending` after them, and the whole text for a pointer that rests on it. */
+void eval_chart_label(eval_chart *chart, double x, double y, const char *class, const char *text, size_t characters,
+                      const char *ending);
 void eval_chart_line(eval_chart *chart, double x1, double y1, double x2, double y2, const char *class);
 void eval_chart_rect(eval_chart *chart, double x, double y, double width, double height, const char *class);
 /* Through points in values of the axes. */

@@ -1,10 +1,12 @@
 /* chart_accuracy.c - accuracy against cost, differences to the baseline, and measures of open text. */
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "chart.h"
 
-enum { WIDTH = 360, LABELS_WIDTH = 118, LABEL_CHARACTERS = 20, ROW_CHARACTERS = 34, SHOWN_MAX = 64 };
+enum { WIDTH = 360, LABELS_WIDTH = 136, LABEL_CHARACTERS = 19, ROW_CHARACTERS = 32, SHOWN_MAX = 64 };
+
+static const double SPAN_LEAST = 0.1; /* of accuracy: less would make differences look large */
 
 typedef struct bounds {
     double low, high;
@@ -36,6 +38,10 @@ static void set_cost_axes(eval_chart *chart, const eval_summary *summary, const 
         include_interval(&accuracy, scope->arms[i].accuracy);
     }
     chart->x = eval_axis_over(cost.low, cost.high, 34, WIDTH - LABELS_WIDTH, cost.low > 0 && cost.high > 4 * cost.low);
+    if (accuracy.high - accuracy.low < SPAN_LEAST) {
+        accuracy.low -= SPAN_LEAST / 2;
+        accuracy.high += SPAN_LEAST / 2;
+    }
     chart->y = eval_axis_over(accuracy.low, accuracy.high, chart->height - 40, 24, false);
     chart->y.low = fmax(chart->y.low, 0);
     chart->y.high = fmin(chart->y.high, 1);
@@ -51,15 +57,28 @@ static void draw_baseline(eval_chart *chart, const eval_arm_score *baseline) {
 static void draw_cost_mark(eval_chart *chart, const eval_summary *summary, size_t arm, const eval_arm_score *score) {
     const int style = eval_policy_style(summary, summary->arms[arm].policy);
     const double x = eval_axis_at(&chart->x, score->tokens.value), y = eval_axis_at(&chart->y, score->accuracy.value);
-    char class[8], title[300];
+    char class[8], title[300], accuracy[EVAL_INTERVAL_SIZE];
     snprintf(class, sizeof class, "i%d", style);
-    snprintf(title, sizeof title, "%.200s: %.1f %% [%.1f, %.1f], %.0f tokens", summary->arms[arm].label,
-             100 * score->accuracy.value, 100 * score->accuracy.low, 100 * score->accuracy.high, score->tokens.value);
+    snprintf(title, sizeof title, "%.150s: %s %%, %.0f tokens", summary->arms[arm].label,
+             eval_format_interval(accuracy, score->accuracy, 100, 1, false), score->tokens.value);
     eval_chart_line(chart, x, eval_axis_at(&chart->y, score->accuracy.low), x,
                     eval_axis_at(&chart->y, score->accuracy.high), class);
     eval_chart_line(chart, eval_axis_at(&chart->x, score->tokens.low), y,
                     eval_axis_at(&chart->x, score->tokens.high), y, class);
     eval_chart_mark(chart, style, x, y, 4, summary->arms[arm].vote != EVAL_VOTE_FIRST, title);
+}
+
+/* A long name of a policy is cut, so that the vote can be read. */
+static void label_row(eval_chart *chart, double x, double y, const char *class, const char *label, size_t n_name,
+                      size_t characters) {
+    const size_t n_vote = strlen(label) - n_name;
+    if (n_vote > 0 && n_vote < characters && strlen(label) > characters)
+        eval_chart_label(chart, x, y, class, label, characters - n_vote, label + n_name);
+    else eval_chart_label(chart, x, y, class, label, characters, "");
+}
+
+static size_t name_length(const eval_summary *summary, size_t arm) {
+    return strlen(summary->run->policies[summary->arms[arm].policy].name);
 }
 
 static void label_costs(eval_chart *chart, const eval_summary *summary, const eval_scope *scope) {
@@ -78,7 +97,8 @@ static void label_costs(eval_chart *chart, const eval_summary *summary, const ev
         char class[24];
         snprintf(class, sizeof class, "s%d%s", eval_policy_style(summary, summary->arms[arms[i]].policy),
                  score->is_best ? " strong" : "");
-        eval_chart_label(chart, chart->x.to + 8, places[i] + 3.5, class, summary->arms[arms[i]].label, LABEL_CHARACTERS);
+        label_row(chart, chart->x.to + 9, places[i] + 3.5, class, summary->arms[arms[i]].label,
+                  name_length(summary, arms[i]), LABEL_CHARACTERS);
     }
 }
 
@@ -102,6 +122,7 @@ void eval_chart_cost(eval_page *page, const eval_summary *summary, const eval_sc
 
 typedef struct forest_row {
     const char *label;
+    size_t n_name; /* bytes of the policy's name in it */
     eval_interval difference;
     double p; /* NaN: none is told */
     int style;
@@ -110,15 +131,14 @@ typedef struct forest_row {
 
 static void draw_forest_row(eval_chart *chart, const forest_row *row, double y, double scale, int digits) {
     const eval_interval *of = &row->difference;
-    char class[8], value[80], title[300];
+    char class[8], value[80], title[300], interval[EVAL_INTERVAL_SIZE];
     snprintf(class, sizeof class, "i%d", row->style);
     snprintf(value, sizeof value, "%+.*f", digits, scale * of->value);
-    snprintf(title, sizeof title, "%.180s: %s [%+.*f, %+.*f]", row->label, value, digits, scale * of->low, digits,
-             scale * of->high);
-    eval_chart_label(chart, 8, y - 9, row->is_sure ? "strong" : "", row->label, ROW_CHARACTERS);
-    if (isfinite(row->p)) eval_chart_text(chart, WIDTH - 8, y - 9, "soft", EVAL_ANCHOR_END, "%s, p %s%.*f", value,
+    snprintf(title, sizeof title, "%.180s: %s", row->label, eval_format_interval(interval, *of, scale, digits, true));
+    label_row(chart, 8, y - 9, row->is_sure ? "halo strong" : "halo", row->label, row->n_name, ROW_CHARACTERS);
+    if (isfinite(row->p)) eval_chart_text(chart, WIDTH - 8, y - 9, "soft halo", EVAL_ANCHOR_END, "%s, p %s%.*f", value,
                                           row->p < 0.001 ? "< " : "", 3, fmax(row->p, 0.001));
-    else eval_chart_text(chart, WIDTH - 8, y - 9, "soft", EVAL_ANCHOR_END, "%s", value);
+    else eval_chart_text(chart, WIDTH - 8, y - 9, "soft halo", EVAL_ANCHOR_END, "%s", value);
     eval_chart_line(chart, eval_axis_at(&chart->x, of->low), y, eval_axis_at(&chart->x, of->high), y, class);
     eval_chart_mark(chart, row->style, eval_axis_at(&chart->x, of->value), y, 4, !row->is_sure, title);
 }
@@ -145,7 +165,8 @@ void eval_chart_forest(eval_page *page, const eval_summary *summary, const eval_
     for (size_t i = 0; i < summary->n_arms && n < SHOWN_MAX; i++) {
         const eval_arm_score *score = &scope->arms[i];
         if (i == summary->baseline || !isfinite(score->difference.difference.value)) continue;
-        rows[n++] = (forest_row){summary->arms[i].label, score->difference.difference, score->p,
+        rows[n++] = (forest_row){summary->arms[i].label, name_length(summary, i), score->difference.difference,
+                                 score->p,
                                  eval_policy_style(summary, summary->arms[i].policy), score->p <= eval_alpha};
     }
     if (n) draw_forest(page, rows, n, "difference in right answers, points", 100, 1, caption);
@@ -158,8 +179,8 @@ void eval_chart_texts(eval_page *page, const eval_summary *summary, const eval_t
     for (size_t i = 0; i < summary->run->n_policies && n < SHOWN_MAX; i++) {
         const eval_interval of = scope->policies[i].differences[measure];
         if (!isfinite(of.value)) continue;
-        rows[n++] = (forest_row){summary->run->policies[i].name, of, NAN, eval_policy_style(summary, i),
-                                 of.low > 0 || of.high < 0};
+        rows[n++] = (forest_row){summary->run->policies[i].name, strlen(summary->run->policies[i].name), of, NAN,
+                                 eval_policy_style(summary, i), of.low > 0 || of.high < 0};
     }
     if (n) draw_forest(page, rows, n, eval_text_names[measure].label, 1, eval_text_names[measure].digits, caption);
 }

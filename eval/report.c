@@ -24,7 +24,8 @@ enum { N_PARTS = sizeof parts / sizeof *parts };
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
 static void write_head(eval_page *page, const char *title) {
-    fputs("<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+    fputs("<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n"
+          "<meta charset=\"utf-8\"/>\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
           "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>", page->out);
     eval_write_xml(page->out, title);

@@ -54,8 +54,8 @@ static void write_abstentions(eval_page *page, const eval_summary *summary, cons
         if (score->n_abstained == 0) continue;
         if (n++ == 0) eval_page_list_begin(page);
         const size_t n_given = score->n_results - score->n_abstained;
-        eval_page_item(page, "%s abstains on %zu of %zu: where it does, %s was wrong %zu times and right %zu times; of "
-                       "the answers that it gives %.1f %% are wrong.", summary->arms[i].label, score->n_abstained,
+        eval_page_item(page, "%s abstains on %zu of %zu: where it does, %s was wrong %zu times and right %zu times; "
+                       "of the answers that it gives %.1f %% are wrong.", summary->arms[i].label, score->n_abstained,
                        score->n_results, eval_baseline_name(summary), score->n_wrong_avoided, score->n_right_lost,
                        n_given ? 100 * (double)score->n_wrong / (double)n_given : 0);
     }
@@ -87,8 +87,8 @@ static void write_charts(eval_page *page, const eval_summary *summary) {
 }
 
 void eval_write_accuracy(eval_page *page, const eval_summary *summary) {
-    eval_page_paragraph(page, "Every policy answered the same questions with the same seeds. Differences are to %s, paired "
-                        "by question and seed.", eval_baseline_name(summary));
+    eval_page_paragraph(page, "Every policy answered the same questions with the same seeds. Differences are to %s, "
+                        "paired by question and seed.", eval_baseline_name(summary));
     write_charts(page, summary);
     for (size_t i = 0; i < summary->n_scopes; i++) {
         const eval_scope *scope = eval_scope_shown(summary, i);
@@ -101,11 +101,12 @@ void eval_write_accuracy(eval_page *page, const eval_summary *summary) {
         write_table(page, summary, scope);
         write_abstentions(page, summary, scope);
     }
-    eval_page_note(page, "In brackets: 95 %% intervals, bootstrap over questions with all their seeds. p: paired randomisation "
-                   "test over questions. McNemar's p: exact, a question counts as right when more than half of its seeds "
-                   "are. Both after Holm's correction over the comparisons of a table; beyond chance means p of at most "
-                   "%.2f. Bold: the most right answers, and the most for 1,000 tokens. Tokens: all that were evaluated for "
-                   "the answer, those of votes, branches and of looking ahead too, without the prompt.", eval_alpha);
+    eval_page_note(page, "In brackets: 95 %% intervals, bootstrap over questions with all their seeds. p: paired "
+                   "randomisation test over questions. McNemar's p: exact, a question counts as right when more than "
+                   "half of its seeds are. Both after Holm's correction over the comparisons of a table; beyond "
+                   "chance means p of at most %.2f. Bold: the most right answers, and the most for 1,000 tokens. "
+                   "Tokens: all that were evaluated for the answer, those of votes, branches and of looking ahead "
+                   "too, without the prompt.", eval_alpha);
 }
 
 /* ---- choices --------------------------------------------------------------------------------------------------- */
@@ -127,8 +128,8 @@ void eval_write_choices(eval_page *page, const eval_summary *summary) {
     }
     eval_page_table(page, &table);
     eval_page_note(page, "The likeliest choice is the answer, so policies and seeds make no difference. acc: by "
-                   "log-likelihood; acc_norm: by log-likelihood for each byte; mc1: acc, where each question has one right "
-                   "choice; mc2: the share of the choices' probability that the right ones have.");
+                   "log-likelihood; acc_norm: by log-likelihood for each byte; mc1: acc, where each question has one "
+                   "right choice; mc2: the share of the choices' probability that the right ones have.");
 }
 
 /* ---- findings -------------------------------------------------------------------------------------------------- */
@@ -142,7 +143,7 @@ static void write_doubt_findings(eval_page *page, const eval_summary *summary) {
         eval_sentence sentence = {{0}, 0};
         eval_say_signal(&sentence, doubt);
         if (doubt->kind != EVAL_DOUBT_UNKNOWN) {
-            eval_say(&sentence, ". ");
+            eval_say(&sentence, "; ");
             eval_say_abstaining(&sentence, doubt, 0.9);
         }
         eval_page_item(page, "%s.", sentence.text);

@@ -1,12 +1,13 @@
 /* report_doubt.c - the part about doubt as a warning. */
 #include <math.h>
+#include <string.h>
 
 #include "chart.h"
 #include "report_parts.h"
 
 bool eval_has_doubts(const eval_summary *summary) { return summary->n_doubts > 0 && summary->n_arms > 0; }
 
-enum { AT_90 = 1 }; /* of eval_coverages */
+enum { AT_90 = 1 /* of eval_coverages */, SIGNAL_COLUMNS = 8 };
 
 /* ---- what was chosen ------------------------------------------------------------------------------------------- */
 
@@ -31,12 +32,22 @@ static void add_signal(eval_table *table, const eval_doubt *doubt, const char *n
     eval_table_cell(table, "%zu of %zu", at->n_right_lost, at->n - at->n_wrong);
 }
 
+/* The first column names what a row is about. */
+static void begin_signals(eval_table *table, eval_column columns[SIGNAL_COLUMNS], const char *first) {
+    static const eval_column rest[SIGNAL_COLUMNS - 1] = {
+        {"answers", true},        {"wrong (unknown), %", true}, {"chosen signal", false},
+        {"area, held out", true}, {"calibration error", true},  {"wrong avoided at 90 %", true},
+        {"right lost", true},
+    };
+    columns[0] = (eval_column){first, false};
+    memcpy(columns + 1, rest, sizeof rest);
+    *table = (eval_table){.columns = columns, .n_columns = SIGNAL_COLUMNS};
+}
+
 static void write_signals(eval_page *page, const eval_summary *summary) {
-    static const eval_column columns[] = {{"tasks", false},          {"answers", true},          {"wrong (unknown), %", true},
-                                          {"chosen signal", false},  {"area, held out", true},
-                                          {"calibration error", true}, {"wrong avoided at 90 %", true},
-                                          {"right lost", true}};
-    eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    eval_column columns[SIGNAL_COLUMNS];
+    eval_table table;
+    begin_signals(&table, columns, "tasks");
     for (size_t i = 0; i < summary->n_doubts; i++) {
         const eval_doubt *doubt = eval_doubt_shown(summary, i);
         add_signal(&table, doubt, doubt->name);
@@ -53,13 +64,11 @@ static size_t widest(const eval_summary *summary) {
 }
 
 static void write_policies(eval_page *page, const eval_summary *summary) {
-    static const eval_column columns[] = {{"policy", false},         {"answers", true},          {"wrong, %", true},
-                                          {"chosen signal", false},  {"area, held out", true},
-                                          {"calibration error", true}, {"wrong avoided at 90 %", true},
-                                          {"right lost", true}};
     const size_t scope = widest(summary);
     if (summary->run->n_policies < 2) return;
-    eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    eval_column columns[SIGNAL_COLUMNS];
+    eval_table table;
+    begin_signals(&table, columns, "policy");
     for (size_t policy = 0; policy < summary->run->n_policies; policy++)
         add_signal(&table, &summary->doubts[policy][scope], summary->run->policies[policy].name);
     char title[120];
@@ -77,21 +86,27 @@ static void add_abstention(eval_table *table, const eval_abstention *of, double 
     eval_table_cell(table, "%zu", of->n_wrong_avoided);
     eval_table_number(table, of->n_wrong ? (double)of->n_wrong_avoided / (double)of->n_wrong : NAN, 100, 1);
     eval_table_cell(table, "%zu", of->n_right_lost);
-    eval_table_number(table, of->n > of->n_wrong ? (double)of->n_right_lost / (double)(of->n - of->n_wrong) : NAN, 100, 1);
+    eval_table_number(table, of->n > of->n_wrong ? (double)of->n_right_lost / (double)(of->n - of->n_wrong) : NAN,
+                      100, 1);
+}
+
+static void say_at_90(eval_sentence *sentence, const eval_doubt *doubt) {
+    eval_say(sentence, "%s: ", doubt->name);
+    eval_say_abstaining(sentence, doubt, eval_coverages[AT_90]);
 }
 
 static void write_abstaining(eval_page *page, const eval_doubt *doubt, size_t number) {
-    static const eval_column columns[] = {{"to answer, %", true},      {"answered, %", true},
-                                          {"wrong of these, %", true}, {"wrong avoided", true},
-                                          {"of all wrong, %", true},   {"right lost", true},
-                                          {"of all right, %", true}};
+    static const eval_column columns[] = {
+        {"to answer, %", true},    {"answered, %", true}, {"wrong of these, %", true}, {"wrong avoided", true},
+        {"of all wrong, %", true}, {"right lost", true},  {"of all right, %", true},
+    };
     if (!doubt->has_choice || doubt->kind == EVAL_DOUBT_UNKNOWN) return;
     eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
     eval_sentence sentence = {{0}, 0};
     char anchor[40], title[120];
     snprintf(anchor, sizeof anchor, "abstaining-%zu", number);
     snprintf(title, sizeof title, "Abstaining: %.80s", doubt->name);
-    eval_say_abstaining(&sentence, doubt, eval_coverages[AT_90]);
+    say_at_90(&sentence, doubt);
     eval_page_heading(page, 4, anchor, title);
     eval_page_paragraph(page, "%s.", sentence.text);
     add_abstention(&table, &doubt->whole, 1);
@@ -103,9 +118,11 @@ static void write_abstaining(eval_page *page, const eval_doubt *doubt, size_t nu
 /* ---- all signals ----------------------------------------------------------------------------------------------- */
 
 static void write_areas(eval_page *page, const eval_doubt *doubt, size_t number) {
-    static const eval_column columns[] = {{"metric", false}, {"area: first", true}, {"mean", true}, {"maximum", true},
-                                          {"last", true},    {"calibration error: first", true},   {"mean", true},
-                                          {"maximum", true}, {"last", true}};
+    static const eval_column columns[] = {
+        {"metric", false},
+        {"area: first", true}, {"area: mean", true}, {"area: maximum", true}, {"area: last", true},
+        {"calibration error: first", true}, {"error: mean", true}, {"error: maximum", true}, {"error: last", true},
+    };
     eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
     char anchor[40], title[160];
     snprintf(anchor, sizeof anchor, "areas-%zu", number);
@@ -132,13 +149,11 @@ typedef struct doubt_chart {
     bool of_unknown; /* also where the question is known or unknown */
 } doubt_chart;
 
-static void say_at_90(eval_sentence *sentence, const eval_doubt *doubt) {
-    eval_say_abstaining(sentence, doubt, eval_coverages[AT_90]);
-}
-
 static void say_best(eval_sentence *sentence, const eval_doubt *doubt) {
-    eval_say(sentence, "%s: %s (%s) was chosen, area %.2f where it was chosen", doubt->name,
-             eval_metrics[doubt->metric].label, eval_pool_names[doubt->pool], doubt->area_choosing);
+    eval_say(sentence, "%s: the best of %d is %s (%s), area %.2f where it was chosen", doubt->name,
+             EVAL_METRIC_COUNT * EVAL_POOL_COUNT, eval_metrics[doubt->metric].label, eval_pool_names[doubt->pool],
+             doubt->area_choosing);
+    if (!isnan(doubt->held_out.area.value)) eval_say(sentence, ", %.2f on the rest", doubt->held_out.area.value);
 }
 
 static void write_chart(eval_page *page, const eval_summary *summary, const doubt_chart *chart) {
@@ -178,7 +193,8 @@ static void write_charts(eval_page *page, const eval_summary *summary) {
         {"signals", "Which signal: area under the ROC curve", eval_chart_heat, say_best, true},
         {"roc", "The chosen signal, on questions that it was not chosen on", eval_chart_roc, eval_say_signal, true},
         {"risk", "Risk and coverage: abstaining where doubt is highest", eval_chart_risk, say_at_90, false},
-        {"reliability", "Reliability of the probability that doubt gives", eval_chart_reliability, eval_say_calibration, true},
+        {"reliability", "Reliability of the probability that doubt gives", eval_chart_reliability,
+         eval_say_calibration, true},
     };
     for (size_t i = 0; i < sizeof charts / sizeof *charts; i++) write_chart(page, summary, &charts[i]);
     write_distributions(page, eval_doubt_shown(summary, widest(summary)), "distributions");
@@ -188,13 +204,14 @@ static void write_charts(eval_page *page, const eval_summary *summary) {
 
 void eval_write_doubts(eval_page *page, const eval_summary *summary) {
     const size_t policy = summary->arms[summary->baseline].policy;
-    eval_page_paragraph(page, "Metrics of the first answers of %s. For each row the best of %d signals (%d metrics, pooled over "
-                        "the answer's tokens in %d ways) was chosen on every other question; areas, calibration and "
-                        "abstaining are measured on the rest.", summary->run->policies[policy].name,
+    eval_page_paragraph(page, "Metrics of the first answers of %s. For each row the best of %d signals (%d metrics, "
+                        "pooled over the answer's tokens in %d ways) was chosen on every other question; areas, "
+                        "calibration and abstaining are measured on the rest.", summary->run->policies[policy].name,
                         EVAL_METRIC_COUNT * EVAL_POOL_COUNT, EVAL_METRIC_COUNT, EVAL_POOL_COUNT);
     if (summary->known)
-        eval_page_paragraph(page, "\"all with unknown\" adds the questions that nobody can answer: each answer to them is wrong. "
-                            "\"known or unknown\" tells those questions from the ones of %s.", summary->known);
+        eval_page_paragraph(page, "\"all with unknown\" adds the questions that nobody can answer: each answer to "
+                            "them is wrong. \"known or unknown\" tells those questions from the ones of %s.",
+                            summary->known);
     write_signals(page, summary);
     if (page->is_html) write_charts(page, summary);
     write_policies(page, summary);
@@ -204,10 +221,11 @@ void eval_write_doubts(eval_page *page, const eval_summary *summary) {
     eval_page_fold_begin(page, "All signals, over all answers");
     for (size_t i = 0; i < summary->n_doubts; i++) write_areas(page, eval_doubt_shown(summary, i), i);
     eval_page_fold_end(page);
-    eval_page_note(page, "Area: the chance that a wrong answer (an unknown question) shows more doubt than a right one (a known "
-                   "one); 0.5 says nothing. Intervals after DeLong, with a question's seeds as one. Calibration error: "
-                   "probabilities learned from doubt on one half by logistic regression and used on the other, both ways, in "
-                   "%d bins of equally many answers. Thresholds of abstaining come from the half on which the signal was "
-                   "chosen. Margin and consensus count the other way round: less of them is more doubt.",
+    eval_page_note(page, "Area: the chance that a wrong answer (an unknown question) shows more doubt than a right "
+                   "one (a known one); 0.5 says nothing. Intervals after DeLong, with a question's seeds as one. "
+                   "Calibration error: probabilities learned from doubt on one half by logistic regression and used "
+                   "on the other, both ways, in %d bins of equally many answers. Thresholds of abstaining come from "
+                   "the half on which the signal was chosen. Margin and consensus count the other way round: less of "
+                   "them is more doubt.",
                    EVAL_RELIABILITY_BINS);
 }

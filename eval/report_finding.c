@@ -38,16 +38,24 @@ static bool is_compared(const eval_summary *summary, const eval_scope *scope, si
     return arm != summary->baseline && isfinite(scope->arms[arm].difference.difference.value);
 }
 
-static size_t say_arms(eval_sentence *sentence, const eval_summary *summary, const eval_scope *scope, bool sure,
+typedef enum outcome { BETTER, WORSE, UNDECIDED } outcome;
+
+static outcome outcome_of(const eval_arm_score *score) {
+    if (!(score->p <= eval_alpha)) return UNDECIDED;
+    return score->difference.difference.value > 0 ? BETTER : WORSE;
+}
+
+static size_t say_arms(eval_sentence *sentence, const eval_summary *summary, const eval_scope *scope, outcome which,
                        const char *before) {
     size_t n = 0;
     for (size_t i = 0; i < summary->n_arms; i++) {
         const eval_arm_score *score = &scope->arms[i];
-        if (!is_compared(summary, scope, i) || (score->p <= eval_alpha) != sure) continue;
-        eval_say(sentence, "%s%s %+.1f (", n++ ? ", " : before, summary->arms[i].label,
+        if (!is_compared(summary, scope, i) || outcome_of(score) != which) continue;
+        eval_say(sentence, "%s%s %+.1f", n++ ? "; " : before, summary->arms[i].label,
                  100 * score->difference.difference.value);
+        if (which == UNDECIDED) continue;
+        eval_say(sentence, ", ");
         eval_say_p(sentence, score->p);
-        eval_say(sentence, ")");
     }
     if (n) eval_say(sentence, ".");
     return n;
@@ -61,8 +69,9 @@ void eval_say_differences(eval_sentence *sentence, const eval_summary *summary, 
     }
     eval_say(sentence, "%s is right in %.1f %%.", eval_baseline_name(summary),
              100 * scope->arms[summary->baseline].accuracy.value);
-    const size_t sure = say_arms(sentence, summary, scope, true, " Different beyond chance, in points: ");
-    const size_t unsure = say_arms(sentence, summary, scope, false, " Not beyond chance: ");
+    size_t sure = say_arms(sentence, summary, scope, BETTER, " Better beyond chance, by points: ");
+    sure += say_arms(sentence, summary, scope, WORSE, " Worse beyond chance: ");
+    const size_t unsure = say_arms(sentence, summary, scope, UNDECIDED, " Not beyond chance: ");
     if (sure == 0 && unsure > 0) eval_say(sentence, " No difference is beyond chance.");
 }
 
@@ -92,43 +101,46 @@ void eval_say_count(eval_sentence *sentence, const eval_summary *summary, const 
         const eval_arm_score *score = &scope->arms[i];
         if (!is_compared(summary, scope, i)) continue;
         n++;
-        better += score->p <= eval_alpha && score->difference.difference.value > 0;
-        worse += score->p <= eval_alpha && score->difference.difference.value < 0;
+        better += outcome_of(score) == BETTER;
+        worse += outcome_of(score) == WORSE;
     }
     eval_say(sentence, "%s: of %zu, ", scope->name, n);
     if (better + worse == 0) eval_say(sentence, "none differs from %s beyond chance", eval_baseline_name(summary));
-    else eval_say(sentence, "%zu better and %zu worse than %s beyond chance", better, worse, eval_baseline_name(summary));
+    else eval_say(sentence, "%zu better and %zu worse than %s beyond chance", better, worse,
+                  eval_baseline_name(summary));
 }
 
 /* ---- doubt ----------------------------------------------------------------------------------------------------- */
 
 void eval_say_signal(eval_sentence *sentence, const eval_doubt *doubt) {
     static const char *const what[] = {"wrong answers", "wrong answers", "unknown questions"};
-    eval_say(sentence, "%s: ", doubt->name);
     const eval_interval area = doubt->held_out.area;
+    eval_say(sentence, "%s: ", doubt->name);
     if (!doubt->has_choice || isnan(area.value)) {
-        eval_say(sentence, "too few %s of either kind to choose a signal", doubt->kind == EVAL_DOUBT_UNKNOWN ? "questions" : "answers");
+        eval_say(sentence, "too few of either kind to tell what a signal is worth");
         return;
     }
-    eval_say(sentence, "%s (%s) warns of %s with area %.2f [%.2f, %.2f]%s", eval_metrics[doubt->metric].label,
-             eval_pool_names[doubt->pool], what[doubt->kind], area.value, area.low, area.high,
+    char text[EVAL_INTERVAL_SIZE];
+    eval_say(sentence, "%s (%s) warns of %s with area %s%s", eval_metrics[doubt->metric].label,
+             eval_pool_names[doubt->pool], what[doubt->kind], eval_format_interval(text, area, 1, 2, false),
              area.low > 0.5 ? "" : ", which may be nothing");
 }
+
+static double per_cent(size_t part, size_t whole) { return whole ? 100 * (double)part / (double)whole : 0; }
 
 void eval_say_abstaining(eval_sentence *sentence, const eval_doubt *doubt, double coverage) {
     size_t i = 0;
     while (i + 1 < EVAL_COVERAGE_COUNT && eval_coverages[i] != coverage) i++;
     const eval_abstention *of = &doubt->abstentions[i];
-    eval_say(sentence, "%s: ", doubt->name);
     if (!doubt->has_choice || of->n == 0 || isnan(of->threshold)) {
         eval_say(sentence, "too few answers to abstain by");
         return;
     }
     const size_t n_right = of->n - of->n_wrong;
-    eval_say(sentence, "answering %.0f %% avoids %zu of %zu wrong answers (%.0f %%) and loses %zu of %zu right ones (%.0f %%)",
-             100 * of->coverage, of->n_wrong_avoided, of->n_wrong,
-             of->n_wrong ? 100 * (double)of->n_wrong_avoided / (double)of->n_wrong : 0, of->n_right_lost, n_right,
-             n_right ? 100 * (double)of->n_right_lost / (double)n_right : 0);
+    eval_say(sentence, "answering %.0f %% avoids %zu of %zu wrong answers (%.0f %%)", 100 * of->coverage,
+             of->n_wrong_avoided, of->n_wrong, per_cent(of->n_wrong_avoided, of->n_wrong));
+    eval_say(sentence, " and loses %zu of %zu right ones (%.0f %%)", of->n_right_lost, n_right,
+             per_cent(of->n_right_lost, n_right));
 }
 
 void eval_say_calibration(eval_sentence *sentence, const eval_doubt *doubt) {
@@ -143,6 +155,12 @@ void eval_say_calibration(eval_sentence *sentence, const eval_doubt *doubt) {
 void eval_say_text(eval_sentence *sentence, const eval_summary *summary, const eval_text_scope *scope,
                    eval_text_measure measure) {
     size_t higher = 0, lower = 0, n = 0;
+    const size_t baseline = summary->arms[summary->baseline].policy;
+    const double value = scope->policies[baseline].measures[measure].value;
+    if (isnan(value)) {
+        eval_say(sentence, "%s: nothing to measure", eval_text_names[measure].label);
+        return;
+    }
     for (size_t i = 0; i < summary->run->n_policies; i++) {
         const eval_interval of = scope->policies[i].differences[measure];
         if (!isfinite(of.value)) continue;
@@ -150,8 +168,6 @@ void eval_say_text(eval_sentence *sentence, const eval_summary *summary, const e
         higher += of.low > 0;
         lower += of.high < 0;
     }
-    const size_t baseline = summary->arms[summary->baseline].policy;
-    eval_say(sentence, "%s: of %zu, %zu above and %zu below %s (%.*f)", eval_text_names[measure].label, n, higher, lower,
-             summary->run->policies[baseline].name, eval_text_names[measure].digits,
-             scope->policies[baseline].measures[measure].value);
+    eval_say(sentence, "%s: of %zu, %zu above and %zu below %s (%.*f)", eval_text_names[measure].label, n, higher,
+             lower, summary->run->policies[baseline].name, eval_text_names[measure].digits, value);
 }

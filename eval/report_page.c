@@ -57,7 +57,7 @@ static void write_escaped(FILE *out, const char *text, const char *marks) {
 
 void eval_write_xml(FILE *out, const char *text) { write_escaped(out, text, ""); }
 
-void eval_write_markdown(FILE *out, const char *text) { write_escaped(out, text, "\\`*_[]|~#"); }
+void eval_write_markdown(FILE *out, const char *text) { write_escaped(out, text, "\\`*_[|~#"); }
 
 static void write_text(eval_page *page, const char *text) {
     if (page->is_html) eval_write_xml(page->out, text);
@@ -98,7 +98,8 @@ void eval_page_paragraph(eval_page *page, const char *format, ...) {
 void eval_page_note(eval_page *page, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    write_between(page, page->is_html ? "<p class=\"note\">" : "", page->is_html ? "</p>\n" : "\n\n", format, arguments);
+    write_between(page, page->is_html ? "<p class=\"note\">" : "", page->is_html ? "</p>\n" : "\n\n", format,
+                  arguments);
     va_end(arguments);
 }
 

@@ -1,4 +1,5 @@
-/* report_page.h - a report as headings, paragraphs, tables and lists, written once and read as Markdown or as HTML. HTML is
+/* report_page.h - a report as headings, paragraphs, tables and lists,
+    written once and read as Markdown or as HTML. HTML is
  * well-formed XML, and no text that is given can become a tag or a table's end. */
 #ifndef EVAL_REPORT_PAGE_H
 #define EVAL_REPORT_PAGE_H
@@ -31,6 +32,11 @@ void eval_page_list_end(eval_page *page);
 void eval_page_fold_begin(eval_page *page, const char *title);
 void eval_page_fold_end(eval_page *page);
 
+enum { EVAL_INTERVAL_SIZE = 96 };
+/* "12.3 [10.1, 14.2]", of `scale` times the interval; "-" for what is not known, no brackets where it has no ends. */
+const char *eval_format_interval(char buffer[EVAL_INTERVAL_SIZE], eval_interval interval, double scale, int digits,
+                                 bool sign);
+
 /* ---- tables ---- */
 
 enum { EVAL_COLUMNS_MAX = 12 };
@@ -52,7 +58,6 @@ typedef struct eval_table {
 /* The next cell; rows fill up from the left. */
 void eval_table_cell(eval_table *table, const char *format, ...) EX_PRINTF(2, 3);
 void eval_table_bold_cell(eval_table *table, bool bold, const char *format, ...) EX_PRINTF(3, 4);
-/* "12.3 [10.1, 14.2]", of `scale` times the interval; "-" for what is not known. */
 void eval_table_interval(eval_table *table, bool bold, eval_interval interval, double scale, int digits, bool sign);
 void eval_table_number(eval_table *table, double value, double scale, int digits);
 /* Writes the table, without columns that hold nothing but "-", and frees it. */

@@ -1,4 +1,5 @@
-/* report_parts.h - the parts of a report, each written once for both forms, and the sentences that say what was found. */
+/* report_parts.h - the parts of a report, each written once for both forms, and the sentences that say what was
+ * found. */
 #ifndef EVAL_REPORT_PARTS_H
 #define EVAL_REPORT_PARTS_H
 

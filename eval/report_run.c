@@ -35,7 +35,7 @@ static void write_tasks(eval_page *page, const eval_run *run) {
 static void add_fact(eval_table *table, const char *name, const char *format, ...) EX_PRINTF(3, 4);
 
 static void add_fact(eval_table *table, const char *name, const char *format, ...) {
-    char text[600];
+    char text[sizeof((eval_sentence *)0)->text];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -58,8 +58,9 @@ static void add_votes(eval_table *table, const eval_run *run) {
 }
 
 static void add_policies(eval_table *table, const eval_run *run) {
-    for (size_t i = 0; i < run->n_policies; i++)
-        add_fact(table, i ? "" : run->n_policies > 1 ? "policies" : "policy", "%s", run->policies[i].name);
+    eval_sentence names = {{0}, 0};
+    for (size_t i = 0; i < run->n_policies; i++) eval_say(&names, "%s%s", i ? "; " : "", run->policies[i].name);
+    add_fact(table, run->n_policies > 1 ? "policies" : "policy", "%s", names.text);
 }
 
 void eval_write_run(eval_page *page, const eval_summary *summary) {
@@ -79,8 +80,10 @@ void eval_write_run(eval_page *page, const eval_summary *summary) {
     if (run->n_shards > 1) add_fact(&table, "part", "%zu of %zu", run->shard + 1, run->n_shards);
     add_fact(&table, "lines of results", "%zu of %zu", summary->n_results, summary->n_expected);
     if (summary->n_bad) add_fact(&table, "lines that are no questions", "%zu, listed at the end", summary->n_bad);
+    if (page->is_html) fputs("<div class=\"pair\">\n", page->out);
     eval_page_table(page, &table);
     write_tasks(page, run);
+    if (page->is_html) fputs("</div>\n", page->out);
 }
 
 void eval_write_bad_lines(eval_page *page, const eval_summary *summary) {
@@ -135,11 +138,11 @@ void eval_write_texts(eval_page *page, const eval_summary *summary) {
         write_text_charts(page, summary, scope);
         write_text_table(page, summary, scope);
     }
-    eval_page_note(page, "rep-4: share of four tokens in a row that were there before; longest loop: the longest stretch that "
-                   "repeats itself at least once; distinct-2: share of different pairs of tokens in a text; self-similarity: "
-                   "what the seeds' texts have in common, Dice's coefficient over one to four tokens. 95 %% intervals over "
-                   "beginnings. Bold: the paired difference to the baseline leaves out 0; these intervals are not corrected "
-                   "for their number.");
+    eval_page_note(page, "rep-4: share of four tokens in a row that were there before; longest loop: the longest "
+                   "stretch that repeats itself at least once; distinct-2: share of different pairs of tokens in a "
+                   "text; self-similarity: what the seeds' texts have in common, Dice's coefficient over one to four "
+                   "tokens. 95 %% intervals over beginnings. Bold: the paired difference to the baseline leaves out "
+                   "0; these intervals are not corrected for their number.");
 }
 
 /* ---- tuning ---------------------------------------------------------------------------------------------------- */
@@ -169,8 +172,8 @@ void eval_write_tuning(eval_page *page, const eval_summary *summary) {
     eval_table table = {.columns = columns};
     const char *key;
     json_t *value;
-    eval_page_paragraph(page, "Every policy had %zu trials on the questions of even number; the answers of this report are to "
-                        "the others.", summary->run->n_trials);
+    eval_page_paragraph(page, "Every policy had %zu trials on the questions of even number; the answers of this "
+                        "report are to the others.", summary->run->n_trials);
     json_object_foreach((json_t *)(uintptr_t)first, key, value) {
         if (table.n_columns < EVAL_COLUMNS_MAX)
             columns[table.n_columns++] = (eval_column){key, json_is_number(value)};

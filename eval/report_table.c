@@ -45,13 +45,22 @@ void eval_table_bold_cell(eval_table *table, bool bold, const char *format, ...)
     va_end(arguments);
 }
 
-void eval_table_interval(eval_table *table, bool bold, eval_interval of, double scale, int digits, bool sign) {
-    if (isnan(of.value)) eval_table_cell(table, "-");
-    else if (isnan(of.low))
-        eval_table_bold_cell(table, bold, sign ? "%+.*f" : "%.*f", digits, scale * of.value);
+const char *eval_format_interval(char buffer[EVAL_INTERVAL_SIZE], eval_interval of, double scale, int digits,
+                                 bool sign) {
+    const double low = scale * of.low, high = scale * of.high;
+    if (isnan(of.value)) snprintf(buffer, EVAL_INTERVAL_SIZE, "-");
+    else if (isnan(low + high))
+        snprintf(buffer, EVAL_INTERVAL_SIZE, sign ? "%+.*f" : "%.*f", digits, scale * of.value);
     else
-        eval_table_bold_cell(table, bold, sign ? "%+.*f [%+.*f, %+.*f]" : "%.*f [%.*f, %.*f]", digits, scale * of.value,
-                             digits, scale * of.low, digits, scale * of.high);
+        snprintf(buffer, EVAL_INTERVAL_SIZE, sign ? "%+.*f [%+.*f, %+.*f]" : "%.*f [%.*f, %.*f]", digits,
+                 scale * of.value, digits, low, digits, high);
+    return buffer;
+}
+
+void eval_table_interval(eval_table *table, bool bold, eval_interval of, double scale, int digits, bool sign) {
+    char text[EVAL_INTERVAL_SIZE];
+    eval_format_interval(text, of, scale, digits, sign);
+    eval_table_bold_cell(table, bold && !isnan(of.value), "%s", text);
 }
 
 void eval_table_number(eval_table *table, double value, double scale, int digits) {

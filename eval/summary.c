@@ -107,7 +107,8 @@ bool eval_is_graded(const eval_run_task *task) { return task->kind == EVAL_GENER
 static bool has_several(const eval_grid *grid, size_t policy) {
     const eval_run *run = grid->run;
     for (size_t task = 0; task < run->n_tasks; task++)
-        for (size_t question = 0; eval_is_graded(&run->tasks[task]) && question < run->tasks[task].n_questions; question++)
+        for (size_t question = 0; eval_is_graded(&run->tasks[task]) &&
+             question < run->tasks[task].n_questions; question++)
             for (size_t seed = 0; seed < run->n_seeds; seed++) {
                 const eval_result *result = eval_grid_at(grid, task, question, policy, seed);
                 if (result && result->n_answers > 1) return true;
@@ -118,9 +119,9 @@ static bool has_several(const eval_grid *grid, size_t policy) {
 static bool add_arm(eval_summary *summary, size_t policy, eval_vote vote, bool is_voted) {
     eval_arm *arm = &summary->arms[summary->n_arms++];
     const char *name = summary->run->policies[policy].name;
-    const char *vote_name = vote == EVAL_VOTE_FIRST ? "first answer" : eval_vote_names[vote];
     *arm = (eval_arm){.policy = policy, .vote = vote};
-    arm->label = is_voted ? eval_summary_text(summary, "%s, %s", name, vote_name) : eval_summary_text(summary, "%s", name);
+    arm->label = is_voted ? eval_summary_text(summary, "%s (%s)", name, eval_vote_names[vote])
+        : eval_summary_text(summary, "%s", name);
     return arm->label != NULL;
 }
 

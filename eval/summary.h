@@ -55,7 +55,8 @@ typedef struct eval_choice_score {
     double chance;          /* mean share of right choices */
     eval_interval accuracy; /* the likeliest choice is right */
     eval_interval normalised; /* the likeliest for each byte is right */
-    eval_interval mc1;      /* the same as accuracy, where exactly one choice of each question is right; otherwise NaN */
+    eval_interval mc1;      /* the same as accuracy,
+        where exactly one choice of each question is right; otherwise NaN */
     eval_interval mc2;      /* share of the choices' probability that the right ones have */
 } eval_choice_score;
 

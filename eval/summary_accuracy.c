@@ -124,7 +124,8 @@ static bool score_scope(eval_summary *summary, const eval_grid *grid, const size
     columns *all = eval_summary_take(summary, summary->n_arms, sizeof *all);
     scope->n_tasks = n_tasks;
     scope->arms = eval_summary_take(summary, summary->n_arms, sizeof *scope->arms);
-    if (!all || !scope->arms || !scope->name || !eval_rows_of(summary, grid, tasks, n_tasks, &scope->rows)) return false;
+    if (!all || !scope->arms || !scope->name || !eval_rows_of(summary, grid, tasks, n_tasks, &scope->rows))
+        return false;
     for (size_t i = 0; i < summary->n_arms; i++) {
         if (!take_columns(summary, scope->rows.n * grid->run->n_seeds, &all[i])) return false;
         fill_columns(grid, &scope->rows, &summary->arms[i], &all[i]);

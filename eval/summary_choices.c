@@ -65,7 +65,8 @@ static bool score_task(eval_summary *summary, const eval_grid *grid, size_t task
     for (size_t question = 0; question < n; question++) {
         const eval_result *result = any_result(grid, task, question);
         const bool *right = run_task->choices_right ? run_task->choices_right[question] : NULL;
-        if (result && right) fill_row(&columns, rows++, result, right);
+        if (result && right && result->n_choices == run_task->n_choices[question]) fill_row(&columns, rows++, result,
+                                                                                            right);
     }
     score->task = task;
     score->n_questions = rows;

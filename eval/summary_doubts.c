@@ -42,7 +42,8 @@ static bool is_positive(const eval_run_task *task, const eval_answer *answer, ev
     return kind == EVAL_DOUBT_UNKNOWN ? task->is_unknown : task->is_unknown || !answer->is_right;
 }
 
-static void fill_answers(const eval_grid *grid, const eval_rows *rows, size_t policy, eval_doubt_kind kind, answers *to) {
+static void fill_answers(const eval_grid *grid, const eval_rows *rows, size_t policy, eval_doubt_kind kind,
+                         answers *to) {
     for (size_t row = 0; row < rows->n; row++) {
         const eval_run_task *task = &grid->run->tasks[rows->tasks[row]];
         for (size_t seed = 0; seed < grid->run->n_seeds; seed++) {
@@ -313,7 +314,8 @@ bool eval_summary_doubts(eval_summary *summary, const eval_grid *grid) {
         n_unknown += of->kind == EVAL_GENERATE && of->is_unknown;
         if (!eval_is_graded(of)) continue;
         n_graded++;
-        if (!measure_scope(summary, grid, &(doubt_scope){of->name, EVAL_DOUBT_WRONG, THIS_TASK, task}, false)) return false;
+        if (!measure_scope(summary, grid, &(doubt_scope){of->name, EVAL_DOUBT_WRONG, THIS_TASK, task}, false))
+            return false;
     }
     if (n_graded > 1) {
         const char *name = eval_summary_text(summary, "all %zu tasks", n_graded);

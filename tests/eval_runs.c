@@ -1,4 +1,5 @@
-/* eval_runs.c - every question has a difficulty that all policies share, so that pairing them helps, as in real runs. */
+/* eval_runs.c - every question has a difficulty that all policies share, so that pairing them helps, as in real
+ * runs. */
 #include "eval_runs.h"
 
 #include <math.h>
@@ -40,7 +41,8 @@ static void make_signals(eval_signals *signals, bool is_wrong, double separation
         }
 }
 
-static void make_answer(eval_answer *answer, const made_task *task, const made_policy *policy, double chance, state *from) {
+static void make_answer(eval_answer *answer, const made_task *task, const made_policy *policy, double chance,
+                        state *from) {
     answer->is_right = !task->is_unknown && uniform(from) < chance;
     const size_t wrong = (size_t)(uniform(from) * 5);
     char text[40];
@@ -134,7 +136,8 @@ void make_run(made_run *made, const made_task *tasks, size_t n_tasks, const made
               size_t n_seeds, uint64_t seed) {
     size_t n = 0;
     for (size_t i = 0; i < n_tasks; i++) n += tasks[i].n_questions * n_policies * n_seeds;
-    *made = (made_run){make_terms(tasks, n_tasks, policies, n_policies, n_seeds), calloc(n + 1, sizeof(eval_result)), 0};
+    *made = (made_run){make_terms(tasks, n_tasks, policies, n_policies, n_seeds), calloc(n + 1, sizeof(eval_result)),
+                       0};
     for (size_t task = 0; task < n_tasks; task++)
         for (size_t question = 0; question < tasks[task].n_questions; question++)
             for (size_t policy = 0; policy < n_policies; policy++)
