@@ -244,13 +244,15 @@ static bool look_ahead(const ex_replay *replay, const ex_replay_answer *answer, 
     return row->choice.n_ahead > 0 && policy->lookahead == answer->lookahead && choose_ahead(answer, row, choice);
 }
 
+/* Where the line has not all tokens that were kept, a draw from them cannot be checked. */
 static void note_first(ex_replay_answer *answer, const ex_trace_row *row, const ex_choice *choice) {
+    const bool has_all = row->n_kept == row->choice.distribution.count;
     ex_first_tokens *first = &answer->first;
     if (row->branch < 0 || row->branch >= EX_FIRST_MAX || row->position != first->position) return;
     const size_t index = (size_t)row->branch;
     if (first->seen[index]) return;
     first->seen[index] = true;
-    first->drawn[index] = choice->draw.token;
+    first->drawn[index] = has_all ? choice->draw.token : row->token;
     first->taken[index] = row->token;
     if (index >= first->n_branches) first->n_branches = index + 1;
     first->n_likeliest = 0;
