@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "eval/report.h"
 #include "eval/run.h"
 #include "eval/shard.h"
 #include "eval_output.h"
@@ -75,12 +76,21 @@ static int run_plan(eval_plan *plan, const cli_options *options, const char *fol
     return STATUS_INTERRUPTED;
 }
 
-static int finish(const cli_options *options, const char *folder, bool is_part) {
+static int show_report(const char *folder) {
+    ex_error error;
     int status = eval_print_table(folder);
     if (status != STATUS_OK) return status;
-    if (is_part) printf("\n%s is a part; `entropix eval merge %s/shard-* -o DIR` joins all\n", folder,
-                        option_text(options, OPTION_EVAL_OUTPUT));
+    if (eval_report_write(folder, &error) != EX_OK) return report(&error);
+    printf("\n%s/report.html and report.md have the whole report\n", folder);
     return output_status(output_flush(), STATUS_OK);
+}
+
+static int finish(const cli_options *options, const char *folder, bool is_part) {
+    if (!is_part) return show_report(folder);
+    int status = eval_print_table(folder);
+    printf("\n%s is a part; `entropix eval merge %s/shard-* -o DIR` joins all\n", folder,
+           option_text(options, OPTION_EVAL_OUTPUT));
+    return output_status(output_flush(), status);
 }
 
 static int run_all(const cli_options *options) {
@@ -111,7 +121,34 @@ static int need(const cli_options *options, option_id id, const char *what) {
     return STATUS_INPUT;
 }
 
+static int merge(const cli_options *options) {
+    const char *folder = option_text(options, OPTION_EVAL_OUTPUT);
+    ex_error error;
+    int status = need(options, OPTION_EVAL_OUTPUT, "a folder: -o DIR");
+    if (status != STATUS_OK) return status;
+    if (options->n_operands < 2) {
+        message("eval merge needs the folders of all parts: entropix eval merge out/shard-* -o DIR");
+        return STATUS_INPUT;
+    }
+    const size_t n_parts = (size_t)options->n_operands - 1;
+    if (eval_merge(options->operands + 1, n_parts, folder, &error) != EX_OK) return report(&error);
+    return show_report(folder);
+}
+
+static int redraw(const cli_options *options) {
+    if (options->n_operands == 2) return show_report(options->operands[1]);
+    message("eval report needs the folder of a run: entropix eval report DIR");
+    return STATUS_INPUT;
+}
+
 int command_eval(const cli_options *options) {
+    const char *word = options->n_operands > 0 ? options->operands[0] : NULL;
+    if (word && strcmp(word, "merge") == 0) return merge(options);
+    if (word && strcmp(word, "report") == 0) return redraw(options);
+    if (word) {
+        message("eval takes no argument '%s'; did you mean --task %s?", word, word);
+        return STATUS_INPUT;
+    }
     int status = need(options, OPTION_TASK, "a task: --task FILE");
     if (status == STATUS_OK) status = need(options, OPTION_POLICIES, "policies: --policy A,B");
     if (status == STATUS_OK) status = need(options, OPTION_EVAL_OUTPUT, "a folder: -o DIR");

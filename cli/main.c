@@ -226,7 +226,8 @@ const cli_command command_table[] = {
          "Lines that are no questions, and prompts that do not fit the context, are named with their reason in "
          "run.json and at the end; all others are asked.\n"
          "eval merge joins the folders of all parts of a run (--shard) into the one that the whole run would have "
-         "left; eval report draws the report again, without the model. docs/EVIDENCE.md has tasks, files and statistics.",
+         "left; eval report draws the report again, without the model. docs/EVIDENCE.md has tasks, files and "
+         "statistics.",
      .examples = "entropix eval --task problems --policy greedy,plain:temperature=0.7,entropix --seeds 5 -o out\n"
                  "entropix eval --task large_problems --policy greedy,plain,entropix --budget tokens --times 8 "
                  "--vote majority,certain -o out\n"

@@ -241,7 +241,8 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_POLICIES] = {.name = "policy", .kind = KIND_TEXT, .argument = "LIST", .otherwise = "must be given",
                          .commands = COMMAND_EVAL, .names = ex_policy_preset_name, .group = group_comparison,
                          .help = "the policies to compare, with commas between them: presets, policy files and "
-                                 "`greedy`, each followed by any keys that it changes: plain:temperature=0.7:top_p=0.9"},
+                                 "`greedy`, each followed by any keys that it changes: "
+                                 "plain:temperature=0.7:top_p=0.9"},
     [OPTION_SEEDS] = {.name = "seeds", .kind = KIND_INTEGER, .argument = "N", .minimum = 1, .maximum = 1000000,
                       .value = "1", .commands = COMMAND_EVAL, .group = group_comparison,
                       .help = "how often each policy answers each question"},

@@ -1,5 +1,6 @@
-/* batch.h - answers that decode together. A batch has slots; each draws one answer at a time on a fork of the session that
- * holds its prompt, and all slots share every pass over the weights. What an answer is does not depend on its company. */
+/* batch.h - answers that decode together. A batch has slots; each draws one answer at a time on a fork of the session
+ * that holds its prompt, and all slots share every pass over the weights. What an answer is does not depend on its
+ * company. */
 #ifndef EVAL_BATCH_H
 #define EVAL_BATCH_H
 

@@ -12,7 +12,7 @@ typedef struct eval_pooling {
     double window[EVAL_WINDOW][EVAL_METRIC_COUNT]; /* the newest at (n_tokens - 1) mod EVAL_WINDOW */
 } eval_pooling;
 
-/* Adds a token that was chosen; the clarification that a rule inserts is not the model's, and its tokens do not count. */
+/* Adds a token that was chosen; the clarification that a rule inserts is not the model's, and does not count. */
 void eval_pooling_add(eval_pooling *pooling, const ex_event *event);
 eval_signals eval_pooling_result(const eval_pooling *pooling);
 

@@ -1,5 +1,5 @@
-/* plan.h - what a run does, before it does it: tasks, policies, and the order of all units (a question with a policy and a
- * seed). Which questions are asked depends on the tasks, the half and the shard alone. */
+/* plan.h - what a run does, before it does it: tasks, policies, and the order of all units (a question with a policy
+ * and a seed). Which questions are asked depends on the tasks, the half and the shard alone. */
 #ifndef EVAL_PLAN_H
 #define EVAL_PLAN_H
 
@@ -61,11 +61,10 @@ size_t eval_run_total(const eval_run *run);
 /* The first question at or after *task, *question that is asked; false when there is none. */
 bool eval_run_find(const eval_run *run, size_t *task, size_t *question);
 
-/* The tokens of a question's prompt, in new memory. For EVAL_CHOOSE with a choice, those of prompt and choice; *n_shared
- * of them come before the choice. */
+/* The tokens of a question's prompt, in new memory; of prompt and choice, of which *n_shared come before the choice. */
 ex_code eval_prompt_tokens(const ex_engine *engine, const eval_task *task, const eval_question *question,
                            int32_t **tokens, size_t *n_tokens, ex_error *error);
-ex_code eval_choice_tokens(const ex_engine *engine, const eval_task *task, const eval_question *question, size_t choice,
-                           int32_t **tokens, size_t *n_tokens, size_t *n_shared, ex_error *error);
+ex_code eval_choice_tokens(const ex_engine *engine, const eval_task *task, const eval_question *question,
+                           size_t choice, int32_t **tokens, size_t *n_tokens, size_t *n_shared, ex_error *error);
 
 #endif

@@ -119,8 +119,8 @@ ex_code eval_votes_read(eval_vote votes[EVAL_VOTE_COUNT], size_t *count, const c
             vote++;
         if (vote == EVAL_VOTE_COUNT)
             return eval_fail(error, EX_ERROR_ARGUMENT, 0,
-                             "there is no vote '%.*s'; there are first, majority, certain, consistent, entropy and tail",
-                             (int)length, list);
+                             "there is no vote '%.*s'; there are first, majority, certain, consistent, entropy and "
+                             "tail", (int)length, list);
         for (size_t i = 0; i < *count; i++)
             if (votes[i] == (eval_vote)vote)
                 return eval_fail(error, EX_ERROR_ARGUMENT, 0, "the vote '%s' is there twice", eval_vote_names[vote]);

@@ -96,8 +96,8 @@ static char *joined(const char *prompt, const char *choice) {
 
 /* In a plain text, prompt and choice are one, in which the border may fall within a token: all tokens after the number
  * that the prompt alone has count as the choice's. */
-ex_code eval_choice_tokens(const ex_engine *engine, const eval_task *task, const eval_question *question, size_t choice,
-                           int32_t **tokens, size_t *n_tokens, size_t *n_shared, ex_error *error) {
+ex_code eval_choice_tokens(const ex_engine *engine, const eval_task *task, const eval_question *question,
+                           size_t choice, int32_t **tokens, size_t *n_tokens, size_t *n_shared, ex_error *error) {
     tokenized all = {0};
     ex_code code = tokenize_prompt(engine, task, question->prompt, &all, error);
     *n_shared = all.count;

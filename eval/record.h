@@ -3,8 +3,8 @@
  *   results.jsonl  one line for each question, policy and seed, in that order; the same bytes however often the run was
  *                  broken off, and without times
  *   times.jsonl    what each line of results took: {"line": its number from 0, "seconds": s}; of two the later counts
- * EVAL_CHOOSE does not depend on policy or seed: a question has one line, of policy 0 and seed 0, whose only answer has the
- * text of the likeliest choice (not length-normalised) and no tokens.
+ * EVAL_CHOOSE does not depend on policy or seed: a question has one line, of policy 0 and seed 0, whose only answer has
+ * the text of the likeliest choice (not length-normalised) and no tokens.
  * The report is made of these alone. */
 #ifndef EVAL_RECORD_H
 #define EVAL_RECORD_H
@@ -33,7 +33,7 @@ typedef struct eval_answer {
     bool is_right;
     int32_t *tokens;    /* of EVAL_CONTINUE, for statistics of texts; otherwise NULL */
     size_t n_tokens;    /* delivered */
-    size_t n_forwarded; /* evaluated for it: those of branches, of looking ahead and those taken back too; not the prompt */
+    size_t n_forwarded; /* evaluated for it, also in branches, looking ahead and taken back; not the prompt */
     ex_end end;
     eval_signals signals;
 } eval_answer;
@@ -79,7 +79,7 @@ typedef struct eval_run_task { /* as run.json has it: enough to report without t
 typedef struct eval_run_policy {
     char *name;            /* as given on the command line */
     char *text;            /* whole policy file, before tuning */
-    double price;          /* EVAL_BUDGET_TIME: seconds of one of its forwarded tokens, in those of a greedy one; else 1 */
+    double price;          /* EVAL_BUDGET_TIME: time of one of its tokens, in those of a greedy answer; otherwise 1 */
 } eval_run_policy;
 
 typedef enum eval_half { EVAL_HALF_ALL, EVAL_HALF_EVEN, EVAL_HALF_ODD } eval_half; /* which questions were asked */

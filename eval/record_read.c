@@ -141,7 +141,8 @@ static void read_votes(reader *from, const json_t *object, eval_run *run) {
     const json_t *votes = list_of(from, object, "votes", &count);
     if (count < 1 || count > EVAL_VOTE_COUNT) fail_key(from, "votes");
     for (size_t i = 0; i < count && from->code == EX_OK; i++) {
-        const size_t vote = eval_name_find(eval_vote_names, EVAL_VOTE_COUNT, json_string_value(json_array_get(votes, i)));
+        const char *name = json_string_value(json_array_get(votes, i));
+        const size_t vote = eval_name_find(eval_vote_names, EVAL_VOTE_COUNT, name);
         if (vote == EVAL_VOTE_COUNT) fail_key(from, "votes");
         run->votes[run->n_votes++] = (eval_vote)(vote % EVAL_VOTE_COUNT);
     }

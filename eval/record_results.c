@@ -56,7 +56,8 @@ static bool read_tokens(const json_t *list, eval_answer *answer) {
 static bool read_answer(const json_t *object, eval_answer *answer) {
     const char *text = json_string_value(json_object_get(object, "text"));
     const char *found = json_string_value(json_object_get(object, "answer"));
-    const size_t end = eval_name_find(eval_end_names, EVAL_END_COUNT, json_string_value(json_object_get(object, "end")));
+    const char *reason = json_string_value(json_object_get(object, "end"));
+    const size_t end = eval_name_find(eval_end_names, EVAL_END_COUNT, reason);
     answer->is_right = json_is_true(json_object_get(object, "right"));
     answer->n_tokens = size_of(object, "n_tokens");
     answer->n_forwarded = size_of(object, "n_forwarded");
@@ -75,7 +76,8 @@ static bool is_of_run(const eval_run *run, const eval_result *result) {
 }
 
 static bool read_choices(const json_t *object, const eval_run *run, eval_result *result) {
-    const json_t *scores = json_object_get(object, "choice_scores"), *lengths = json_object_get(object, "choice_lengths");
+    const json_t *scores = json_object_get(object, "choice_scores");
+    const json_t *lengths = json_object_get(object, "choice_lengths");
     if (!scores) return true;
     result->n_choices = json_array_size(scores);
     result->choice_scores = numbers_of(scores);

@@ -1,5 +1,5 @@
-/* run.c - carries out a plan. Whoever has finished waits in memory until all lines before its own are written, so that a
- * run that was broken off has a beginning of the same file. */
+/* run.c - carries out a plan. Whoever has finished waits in memory until all lines before its own are written, so that
+ * a run that was broken off has a beginning of the same file. */
 #include "run.h"
 
 #include <stdlib.h>

@@ -109,13 +109,17 @@ static ex_code make_units(eval_desk *desk, open_question *open, ex_error *error)
     open->has_reference = run->budget != EVAL_BUDGET_NONE;
     open->units = calloc(open->n_units + 1, sizeof *open->units);
     if (!open->units) return eval_fail_memory(error, "questions");
-    for (size_t i = 0; i <= open->n_units; i++) {
+    for (size_t i = 0; i < open->n_units; i++) {
         unit *one = &open->units[i];
-        const size_t policy = i < open->n_units ? i / run->n_seeds : 0, seed = i < open->n_units ? i % run->n_seeds : 0;
         one->of = open;
-        one->result = (eval_result){.task = open->task, .question = open->question, .policy = policy, .seed = seed};
-        if (i < open->n_units && seed > 0 && desk->plan->policies[policy].is_deterministic) one->state = UNIT_COPY;
+        one->result.task = open->task;
+        one->result.question = open->question;
+        one->result.policy = i / run->n_seeds;
+        one->result.seed = i % run->n_seeds;
+        const bool is_copy = one->result.seed > 0 && desk->plan->policies[one->result.policy].is_deterministic;
+        one->state = is_copy ? UNIT_COPY : UNIT_READY;
     }
+    open->units[open->n_units].of = open;
     open->n_taken = desk->n_skip;
     desk->n_skip = 0;
     return EX_OK;

@@ -1,5 +1,5 @@
-/* run_desk.h - the questions that are open: their prompts, their units, and what is ready to be written. Questions open in
- * the order of the plan and close in it; between, units may end in any order. */
+/* run_desk.h - the questions that are open: their prompts, their units, and what is ready to be written. Questions open
+ * and close in the order of the plan; between, units may end in any order. */
 #ifndef EVAL_RUN_DESK_H
 #define EVAL_RUN_DESK_H
 

@@ -59,8 +59,8 @@ static ex_code score_tokens(ex_session *session, const int32_t *tokens, size_t n
     return EX_OK;
 }
 
-static ex_code score_choice(const eval_plan *plan, eval_holder *holder, ex_session *scratch, float *logits, size_t choice,
-                            eval_result *result, ex_error *error) {
+static ex_code score_choice(const eval_plan *plan, eval_holder *holder, ex_session *scratch, float *logits,
+                            size_t choice, eval_result *result, ex_error *error) {
     const eval_task *task = plan->tasks[result->task];
     const eval_question *question = &task->questions[result->question];
     int32_t *tokens;
