@@ -123,6 +123,20 @@ static void permit_node(const ex_token_trie *trie, size_t at, uint64_t *allowed)
     for (uint32_t i = trie->nodes[at].tokens; i < trie->nodes[at + 1].tokens; i++) permit(allowed, trie->tokens[i]);
 }
 
+/* The node's tokens, and those behind it that have at most `n_more` bytes more. */
+static void permit_plain(const ex_token_trie *trie, size_t at, uint32_t n_more, uint64_t *allowed) {
+    const ex_trie_node *node = &trie->nodes[at], *end = &trie->nodes[node->next];
+    if (node->height <= n_more) {
+        for (uint32_t i = node->tokens; i < end->tokens; i++) permit(allowed, trie->tokens[i]);
+        return;
+    }
+    while (at < node->next) {
+        const bool fits = (uint32_t)(trie->nodes[at].depth - node->depth) <= n_more;
+        if (fits) permit_node(trie, at, allowed);
+        at = fits ? at + 1 : trie->nodes[at].next;
+    }
+}
+
 /* Nodes from `first` up to `end`; the state of the depth above is there. */
 static void walk(const ex_constraint *constraint, size_t first, size_t end, uint64_t *allowed) {
     const ex_token_trie *trie = constraint->trie;
@@ -189,8 +203,14 @@ static void explore(const ex_constraint *constraint, place *found) {
             at = node->next;
             continue;
         }
-        permit_node(trie, at, found->allowed);
         note_reach(constraint->grammar, state, found);
+        const uint32_t n_more = node->is_plain ? ex_grammar_absorbs(constraint->grammar, state) : 0;
+        if (n_more > 0) {
+            permit_plain(trie, at, n_more, found->allowed);
+            at = node->next;
+            continue;
+        }
+        permit_node(trie, at, found->allowed);
         const bool ends = ex_grammar_is_complete(state), goes_on = node->next > at + 1;
         if (ends && goes_on) {
             if (found->n_exits < EXITS_MAX) found->exits[found->n_exits++] = (uint32_t)at;

@@ -252,3 +252,22 @@ bool ex_grammar_is_complete(const ex_grammar_state *state) {
         if (state->threads[i].node == EX_NODE_END) return true;
     return false;
 }
+
+static uint32_t absorbed_by(const ex_grammar *grammar, const ex_grammar_state *state, const ex_grammar_thread *thread) {
+    const ex_grammar_node *node = &grammar->nodes[thread->node];
+    if (node->plain == EX_PLAIN_STAY) return EX_UNLIMITED;
+    if (node->plain != EX_PLAIN_END || thread->depth == 0) return 0;
+    const ex_grammar_frame *frame = &state->frames[thread->first + thread->depth - 1];
+    const ex_grammar_node *repeat = &grammar->nodes[frame->node];
+    if (repeat->kind != EX_NODE_REPEAT || repeat->body != thread->node) return 1;
+    return repeat->max == EX_UNLIMITED ? EX_UNLIMITED : repeat->max - frame->count + 1;
+}
+
+uint32_t ex_grammar_absorbs(const ex_grammar *grammar, const ex_grammar_state *state) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < state->n_threads; i++) {
+        const uint32_t one = absorbed_by(grammar, state, &state->threads[i]);
+        if (one > most) most = one;
+    }
+    return most;
+}

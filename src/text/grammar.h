@@ -31,6 +31,17 @@ typedef enum ex_node_kind {
     EX_NODE_ENTER   /* the root of such a tree, at a position */
 } ex_node_kind;
 
+/* What a node makes of plain bytes: printable ASCII but for the quote and the backslash. */
+typedef enum ex_plain_bytes {
+    EX_PLAIN_ANY, /* nothing is known */
+    EX_PLAIN_STAY, /* each leads back to it */
+    EX_PLAIN_END   /* each leads to EX_NODE_END */
+} ex_plain_bytes;
+
+static inline bool ex_is_plain_byte(uint8_t byte) {
+    return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
+}
+
 typedef struct ex_grammar_edge { /* those of a node are disjoint and in order */
     uint8_t low, high;
     uint32_t target;
@@ -39,6 +50,7 @@ typedef struct ex_grammar_edge { /* those of a node are disjoint and in order */
 typedef struct ex_grammar_node {
     uint8_t kind;
     bool is_lexical; /* inside a text, where nearly every token fits: results are worth keeping */
+    uint8_t plain;   /* ex_plain_bytes */
     uint32_t first, count; /* BYTES, KEYS: edges; FORK: targets in `words` */
     union {
         struct { /* CALL, REPEAT */
@@ -104,6 +116,8 @@ void ex_grammar_copy(ex_grammar_state *to, const ex_grammar_state *from);
  * `from`, and all that it leads to without a byte. */
 void ex_grammar_add(const ex_grammar *grammar, ex_grammar_state *to, uint32_t node, uint32_t count,
                     const ex_grammar_state *from, const ex_grammar_thread *stack, uint16_t depth);
+/* So many plain bytes may come here, whichever they are; not more, unless it is 0, which says nothing. */
+uint32_t ex_grammar_absorbs(const ex_grammar *grammar, const ex_grammar_state *state);
 /* Frames that the thread needs beyond its own depth. */
 uint32_t ex_grammar_need(const ex_grammar *grammar, const ex_grammar_thread *thread);
 

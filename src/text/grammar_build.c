@@ -172,6 +172,10 @@ void ex_build_set_fork(ex_builder *builder, uint32_t node, const uint32_t *targe
     made->count = (uint32_t)n_live;
 }
 
+void ex_build_mark_plain(ex_builder *builder, uint32_t node, ex_plain_bytes plain) {
+    if (builder->code == EX_OK) builder->grammar->nodes[node].plain = (uint8_t)plain;
+}
+
 /* ---- trees of texts ---------------------------------------------------------------------------------------------- */
 
 typedef struct twig { /* children come after their parent */

@@ -46,6 +46,7 @@ uint32_t ex_build_repeat(ex_builder *builder, uint32_t body, uint32_t min, uint3
 uint32_t ex_build_later(ex_builder *builder);
 void ex_build_set_bytes(ex_builder *builder, uint32_t node, const ex_grammar_edge *edges, size_t count);
 void ex_build_set_fork(ex_builder *builder, uint32_t node, const uint32_t *targets, size_t count);
+void ex_build_mark_plain(ex_builder *builder, uint32_t node, ex_plain_bytes plain);
 /* Any of the texts, those that begin alike together. Of equal ones the first counts. */
 uint32_t ex_build_literals(ex_builder *builder, const ex_literal *literals, size_t count);
 

@@ -95,6 +95,7 @@ static uint32_t rest_of_text(ex_builder *builder, bool escapes) {
     ex_grammar_edge edges[16];
     const uint32_t inside = ex_build_later(builder);
     ex_build_set_bytes(builder, inside, edges, character_edges(builder, inside, EX_NODE_END, escapes, edges));
+    ex_build_mark_plain(builder, inside, EX_PLAIN_STAY);
     return inside;
 }
 
@@ -104,6 +105,7 @@ void ex_schema_build_texts(ex_schema *schema) {
     builder->lexical = true;
     schema->texts.inside = rest_of_text(builder, true);
     schema->texts.character = ex_schema_character(builder, EX_NODE_END);
+    ex_build_mark_plain(builder, schema->texts.character, EX_PLAIN_END);
     schema->texts.rest = rest_of_text(builder, false);
     builder->lexical = false;
     schema->texts.any = ex_build_range(builder, '"', '"', schema->texts.inside);

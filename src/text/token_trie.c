@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 typedef struct sorted_token {
@@ -61,6 +62,19 @@ static void fill(ex_token_trie *trie, const sorted_token *tokens) {
     trie->nodes[n] = (ex_trie_node){.next = (uint32_t)n, .tokens = (uint32_t)trie->n_tokens};
 }
 
+/* From the last node to the first, so that those behind a node are known. */
+static void look_behind(ex_token_trie *trie) {
+    for (size_t at = 0; at < trie->n_nodes; at++) trie->nodes[at].is_plain = true;
+    for (size_t at = trie->n_nodes; at-- > 0;) {
+        ex_trie_node *node = &trie->nodes[at];
+        for (size_t child = at + 1; child < node->next; child = trie->nodes[child].next) {
+            const ex_trie_node *one = &trie->nodes[child];
+            if (one->height + 1 > node->height) node->height = (uint8_t)(one->height + 1);
+            node->is_plain = node->is_plain && one->is_plain && ex_is_plain_byte(one->byte);
+        }
+    }
+}
+
 static ex_code sort_tokens(ex_token_trie *trie, const ex_vocabulary *vocabulary, sorted_token *sorted) {
     for (int32_t id = 0; id < vocabulary->size; id++) {
         const ex_token *token = &vocabulary->tokens[id];
@@ -86,6 +100,7 @@ static ex_token_trie *open_trie(const ex_vocabulary *vocabulary) {
     if (trie && sorted && trie->ends) code = sort_tokens(trie, vocabulary, sorted);
     if (code == EX_OK) {
         fill(trie, sorted);
+        look_behind(trie);
     } else {
         ex_token_trie_close(trie);
         trie = NULL;

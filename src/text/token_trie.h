@@ -11,6 +11,8 @@ typedef struct ex_trie_node {
     uint32_t tokens; /* those of exactly these bytes: from here in `tokens` to where the next node's begin */
     uint8_t byte;
     uint8_t depth;   /* bytes up to and with this one */
+    uint8_t height;  /* bytes that the longest token has behind it */
+    bool is_plain;   /* all bytes behind it are plain (text/grammar.h) */
 } ex_trie_node;
 
 /* Nodes in the order of their bytes, each before those that begin with it. Tokens that end generation, control tokens
