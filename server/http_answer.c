@@ -132,15 +132,24 @@ static bool sleeps(http_reply *reply) {
     return true;
 }
 
+/* The library keeps a connection whose stream reports an error until its time is up. One that it cannot write to, it
+ * closes: so it is given something to write. Nothing of it is sent. */
+static ssize_t end_at_once(http_reply *reply, char *out) {
+    if (!reply->connection) return MHD_CONTENT_READER_END_WITH_ERROR;
+    http_connection_cut(reply->connection);
+    *out = '\n';
+    return 1;
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t size) {
     (void)position;
     http_reply *reply = context;
     pthread_mutex_lock(&reply->lock);
-    ssize_t result = MHD_CONTENT_READER_END_WITH_ERROR;
+    ssize_t result = 0;
     size_t length = reply->end - reply->start;
     if (length > size) length = size;
     if (reply->is_gone) {
-        result = MHD_CONTENT_READER_END_WITH_ERROR;
+        result = end_at_once(reply, out);
     } else if (length > 0) {
         memcpy(out, reply->bytes + reply->start, length);
         reply->start += length;
@@ -148,8 +157,8 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t s
         if (reply->connection) atomic_fetch_add(&reply->connection->server->bytes_out, length);
     } else if (reply->is_ended) {
         result = MHD_CONTENT_READER_END_OF_STREAM;
-    } else if (sleeps(reply)) {
-        result = 0;
+    } else if (!sleeps(reply)) {
+        result = end_at_once(reply, out);
     }
     pthread_mutex_unlock(&reply->lock);
     return result;

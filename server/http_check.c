@@ -76,7 +76,8 @@ static fields read_fields(const http_exchange *exchange, const char *method, con
         found.end = version + strlen(version) + 2;
     }
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, see_field, &found);
-    if (found.end && size && (uintptr_t)found.end + 2 != (uintptr_t)method + size->header_size) found.is_malformed = true;
+    if (found.end && size && (uintptr_t)found.end + 2 != (uintptr_t)method + size->header_size)
+        found.is_malformed = true;
     return found;
 }
 

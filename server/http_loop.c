@@ -24,16 +24,6 @@ static int patience(http_server *server, double look, int n_idle) {
     return seconds < 0 ? -1 : seconds > 3600 ? 3600000 : (int)ceil(seconds * 1000);
 }
 
-/* Before the library reads: the time of a first byte, and who has hung up. */
-static void note(http_connection *connection, uint32_t events) {
-    if (!connection->mhd) return;
-    if (connection->is_awaiting && !connection->has_begun && (events & EPOLLIN)) {
-        connection->has_begun = true;
-        connection->since = http_clock();
-    }
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->is_hung_up = true;
-}
-
 /* The connection of a reply reads on, and sees what has changed. Under the lock. */
 static void rouse(http_reply *reply) {
     if (!reply->is_suspended) return;
@@ -65,6 +55,18 @@ static void leave(http_reply *reply) {
     pthread_mutex_unlock(&reply->lock);
 }
 
+/* Before the library reads: the time of a first byte, and who has hung up. */
+static void note(http_connection *connection, uint32_t events) {
+    if (!connection->mhd) return;
+    if (connection->is_awaiting && !connection->has_begun && (events & EPOLLIN)) {
+        connection->has_begun = true;
+        connection->since = http_clock();
+    }
+    if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) return;
+    connection->is_hung_up = true;
+    if (connection->reply) leave(connection->reply);
+}
+
 static void take_bell(http_server *server) {
     eventfd_t value;
     eventfd_read(server->bell, &value);
@@ -89,13 +91,7 @@ static void turn(http_server *server, struct epoll_event *events, int count) {
     if (atomic_load(&server->quiesces)) stop_listening(server);
     else if (has_visitors) http_connections_accept(server);
     take_mail(server);
-    MHD_run(server->daemon);
-    for (int i = 0; i < count; i++) {
-        void *source = events[i].data.ptr;
-        if (source == &server->bell || source == server || source == &server->daemon) continue;
-        http_connection *connection = source;
-        if (connection->mhd && connection->is_hung_up && connection->reply) leave(connection->reply);
-    }
+    MHD_run(server->daemon); /* after whatever rouses a connection: the library does not wake for that by itself */
     http_connections_bury(server);
 }
 
