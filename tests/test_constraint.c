@@ -1,5 +1,5 @@
 /* test_constraint.c - tokens under a grammar: that masks are those of asking for every token by itself, and that
- * answers of the shipped model follow their schema whatever the policy does: draws, branches, takes back, looks ahead. */
+ * answers of the shipped model follow their schema whatever the policy does: draws, branches, takes back, looks on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
