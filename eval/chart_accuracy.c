@@ -139,6 +139,9 @@ static void draw_forest_row(eval_chart *chart, const forest_row *row, double y, 
     if (isfinite(row->p)) eval_chart_text(chart, WIDTH - 8, y - 9, "soft halo", EVAL_ANCHOR_END, "%s, p %s%.*f", value,
                                           row->p < 0.001 ? "< " : "", 3, fmax(row->p, 0.001));
     else eval_chart_text(chart, WIDTH - 8, y - 9, "soft halo", EVAL_ANCHOR_END, "%s", value);
+    /* Only here, so that it crosses no words. */
+    const double zero = eval_axis_at(&chart->x, 0);
+    eval_chart_line(chart, zero, y - 6, zero, y + 6, "zero");
     eval_chart_line(chart, eval_axis_at(&chart->x, of->low), y, eval_axis_at(&chart->x, of->high), y, class);
     eval_chart_mark(chart, row->style, eval_axis_at(&chart->x, of->value), y, 4, !row->is_sure, title);
 }
@@ -148,13 +151,12 @@ static void draw_forest(eval_page *page, const forest_row *rows, size_t n, const
     eval_chart chart;
     bounds range = {0, 0};
     for (size_t i = 0; i < n; i++) include_interval(&range, rows[i].difference);
+    if (range.low == range.high) range = (bounds){-1 / scale, 1 / scale};
     eval_chart_begin(&chart, page, WIDTH, 34 * (double)n + 54, caption,
                      "Difference to the baseline with 95 % intervals; filled marks are beyond chance.");
     chart.x = eval_axis_over(range.low, range.high, 12, WIDTH - 12, false);
     chart.y = (eval_axis){0, 1, chart.height - 40, 4, false};
     eval_chart_axes(&chart, name, scale, NULL, 1);
-    const double zero = eval_axis_at(&chart.x, 0);
-    eval_chart_line(&chart, zero, 4, zero, chart.y.from, "zero");
     for (size_t i = 0; i < n; i++) draw_forest_row(&chart, &rows[i], 34 * (double)i + 26, scale, digits);
     eval_chart_end(&chart);
 }

@@ -104,10 +104,12 @@ void eval_say_count(eval_sentence *sentence, const eval_summary *summary, const 
         better += outcome_of(score) == BETTER;
         worse += outcome_of(score) == WORSE;
     }
-    eval_say(sentence, "%s: of %zu, ", scope->name, n);
-    if (better + worse == 0) eval_say(sentence, "none differs from %s beyond chance", eval_baseline_name(summary));
-    else eval_say(sentence, "%zu better and %zu worse than %s beyond chance", better, worse,
-                  eval_baseline_name(summary));
+    eval_say(sentence, "%s: ", scope->name);
+    if (better + worse == 0)
+        eval_say(sentence, "none of %zu differs from %s beyond chance", n, eval_baseline_name(summary));
+    else
+        eval_say(sentence, "%zu of %zu better and %zu worse than %s beyond chance", better, n, worse,
+                 eval_baseline_name(summary));
 }
 
 /* ---- doubt ----------------------------------------------------------------------------------------------------- */
@@ -168,6 +170,6 @@ void eval_say_text(eval_sentence *sentence, const eval_summary *summary, const e
         higher += of.low > 0;
         lower += of.high < 0;
     }
-    eval_say(sentence, "%s: of %zu, %zu above and %zu below %s (%.*f)", eval_text_names[measure].label, n, higher,
-             lower, summary->run->policies[baseline].name, eval_text_names[measure].digits, value);
+    eval_say(sentence, "%s %.*f with %s; of %zu others %zu are above, %zu below", eval_text_names[measure].label,
+             eval_text_names[measure].digits, value, summary->run->policies[baseline].name, n, higher, lower);
 }

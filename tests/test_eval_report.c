@@ -308,7 +308,7 @@ static void texts_are_measured(void **state) {
     assert_near(first_of(greedy, "similarity"), 1);
     assert_near(first_of(greedy, "repetition"), 1 - 2.0 / 77);
     assert_near(first_of(json_object_get(other, "differences"), "loop"), -80);
-    assert_has(of.markdown, "rep-4: of 1, 0 above and 1 below greedy (0.974)");
+    assert_has(of.markdown, "rep-4 0.974 with greedy; of 1 others 0 are above, 1 below");
     drop(&of);
     free_made(&made);
 }
