@@ -105,7 +105,7 @@ ex_code eval_batch_start(eval_batch *batch, const eval_order *order, ex_error *e
     ex_code code = open_generator(one, order, error);
     if (code != EX_OK) return code;
     one->order = *order;
-    one->pooling.n_tokens = 0;
+    one->pooling = (eval_pooling){0};
     one->n_tokens = one->n_text = one->n_ahead = 0;
     one->seconds = now() - start;
     batch->n_active++;
