@@ -7,6 +7,7 @@
 #include "eval/report.h"
 #include "eval/run.h"
 #include "eval/shard.h"
+#include "eval/tune.h"
 #include "eval_output.h"
 #include "interrupt.h"
 #include "model.h"
@@ -68,7 +69,10 @@ static int run_plan(eval_plan *plan, const cli_options *options, const char *fol
     const size_t n_parallel = (size_t)option_integer(options, OPTION_PARALLEL);
     bool stopped = false;
     ex_error error;
-    ex_code code = eval_run_plan(plan, folder, n_parallel, "answers", &watcher, &stopped, &error);
+    ex_code code = EX_OK;
+    if (plan->run->n_trials > 0) code = eval_tune(plan, folder, n_parallel, &watcher, &stopped, &error);
+    if (code == EX_OK && !stopped)
+        code = eval_run_plan(plan, folder, n_parallel, "answers", &watcher, &stopped, &error);
     progress_end(&bar.progress);
     if (code != EX_OK) return report(&error);
     if (!stopped) return STATUS_OK;
