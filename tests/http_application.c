@@ -79,23 +79,31 @@ static void stream(void *context, const http_request *request, http_reply *reply
     start_thread(write_five, reply);
 }
 
-static void *write_until_gone(void *reply) {
+static void write_until_gone(http_reply *reply, size_t size, int milliseconds) {
     char part[1000];
     memset(part, 'x', sizeof part);
-    part[sizeof part - 1] = '\n';
+    part[size - 1] = '\n';
     http_reply_begin(reply, 200, "text/plain");
-    while (http_reply_write(reply, part, sizeof part)) rest(1);
+    while (http_reply_write(reply, part, size)) rest(milliseconds);
     assert_true(http_reply_is_gone(reply));
     atomic_fetch_add(&app.n_gone, 1);
     http_reply_end(reply);
     atomic_fetch_sub(&app.n_running, 1);
+}
+
+static void *write_much(void *reply) {
+    write_until_gone(reply, 1000, 1);
+    return NULL;
+}
+
+static void *write_little(void *reply) {
+    write_until_gone(reply, 50, 10);
     return NULL;
 }
 
 static void endless(void *context, const http_request *request, http_reply *reply) {
     (void)context;
-    (void)request;
-    start_thread(write_until_gone, reply);
+    start_thread(strcmp(request->path, "/ticks") == 0 ? write_little : write_much, reply);
 }
 
 /* Nothing is written: only the connection can tell that the client went. */
@@ -124,7 +132,7 @@ static const http_route routes[] = {
     {"GET", "/", true, show_page},       {"GET", "/health", true, echo},    {"POST", "/echo", false, echo},
     {"GET", "/echo", false, echo},       {"GET", "/below/*", false, echo},  {"GET", "/later", false, later},
     {"GET", "/stream", false, stream},   {"GET", "/endless", false, endless}, {"GET", "/silent/*", false, silent},
-    {"GET", "/hold", false, hold},       {NULL, NULL, false, NULL},
+    {"GET", "/hold", false, hold},       {"GET", "/ticks", false, endless},   {NULL, NULL, false, NULL},
 };
 
 http_server *start(http_options *options) {

@@ -1,7 +1,8 @@
 /* http_application.h - a small application for tests of the web side of the server.
  *   GET /  a page      GET|POST /echo, GET /below/x, /health (public)  the body, and the path in X-Path
  *   GET /later  201 after a while, from another thread    /hold  an answer that the test gives (app.held)
- *   GET /stream  five events    /endless  parts until the client goes    /silent/stream, /silent/plain  nothing */
+ *   GET /stream  five events    /endless, /ticks  much or little until the client goes
+ *   GET /silent/stream, /silent/plain  nothing */
 #ifndef EX_TESTS_HTTP_APPLICATION_H
 #define EX_TESTS_HTTP_APPLICATION_H
 

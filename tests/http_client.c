@@ -215,7 +215,7 @@ void answer_free(http_answer_read *answer) {
 }
 
 const char *answer_header(const http_answer_read *answer, const char *name) {
-    static char value[1024];
+    static _Thread_local char value[1024];
     size_t length = strlen(name);
     for (const char *line = answer->head ? strstr(answer->head, "\r\n") : NULL; line; line = strstr(line + 2, "\r\n")) {
         if (strncasecmp(line + 2, name, length) != 0 || line[2 + length] != ':') continue;

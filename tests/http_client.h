@@ -49,7 +49,7 @@ bool client_sees_end(http_client *client, int milliseconds);
 int client_exchange(uint16_t port, const char *method, const char *path, const char *headers, const char *body,
                     http_answer_read *answer);
 void answer_free(http_answer_read *answer);
-/* The value of a field of the head, in a static buffer; NULL: not there. */
+/* The value of a field of the head, in a static buffer of the thread; NULL: not there. */
 const char *answer_header(const http_answer_read *answer, const char *name);
 
 #endif
