@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "eval/price.h"
 #include "eval/report.h"
 #include "eval/run.h"
 #include "eval/shard.h"
@@ -69,8 +70,8 @@ static int run_plan(eval_plan *plan, const cli_options *options, const char *fol
     const size_t n_parallel = (size_t)option_integer(options, OPTION_PARALLEL);
     bool stopped = false;
     ex_error error;
-    ex_code code = EX_OK;
-    if (plan->run->n_trials > 0) code = eval_tune(plan, folder, n_parallel, &watcher, &stopped, &error);
+    ex_code code = eval_price(plan, folder, n_parallel, &error);
+    if (code == EX_OK && plan->run->n_trials > 0) code = eval_tune(plan, folder, n_parallel, &watcher, &stopped, &error);
     if (code == EX_OK && !stopped)
         code = eval_run_plan(plan, folder, n_parallel, "answers", &watcher, &stopped, &error);
     progress_end(&bar.progress);
