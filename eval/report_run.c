@@ -147,43 +147,39 @@ void eval_write_texts(eval_page *page, const eval_summary *summary) {
 
 /* ---- tuning ---------------------------------------------------------------------------------------------------- */
 
-static void say_json(eval_sentence *sentence, const json_t *value) {
-    const char *key;
-    json_t *inner;
-    size_t n = 0;
-    if (json_is_string(value)) eval_say(sentence, "%s", json_string_value(value));
-    else if (json_is_number(value)) eval_say(sentence, "%.4g", json_number_value(value));
-    else if (json_is_boolean(value)) eval_say(sentence, json_is_true(value) ? "yes" : "no");
-    else if (json_is_array(value)) eval_say(sentence, "%zu", json_array_size(value));
-    else if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
-            eval_say(sentence, "%s%s ", n++ ? ", " : "", key);
-            say_json(sentence, inner);
-        }
-    }
-    if (sentence->n == 0) eval_say(sentence, "-");
+static double accuracy_of(const json_t *trial) {
+    const json_t *value = json_object_get(trial, "accuracy");
+    return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-/* A row for each policy, a column for each key that the first one has. */
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text && *text ? text : "-";
+}
+
+static void add_trials(eval_table *table, const json_t *policy) {
+    const json_t *trials = json_object_get(policy, "trials");
+    const json_int_t chosen = json_integer_value(json_object_get(policy, "chosen"));
+    const json_t *best = json_array_get(trials, (size_t)chosen);
+    double low = NAN;
+    for (size_t i = 0; i < json_array_size(trials); i++) low = fmin(low, accuracy_of(json_array_get(trials, i)));
+    eval_table_cell(table, "%s", text_of(policy, "policy"));
+    eval_table_cell(table, "%zu", json_array_size(trials));
+    eval_table_cell(table, "%s", text_of(best, "settings"));
+    eval_table_number(table, accuracy_of(best), 100, 1);
+    eval_table_number(table, accuracy_of(json_array_get(trials, 0)), 100, 1);
+    eval_table_number(table, low, 100, 1);
+}
+
 void eval_write_tuning(eval_page *page, const eval_summary *summary) {
+    static const eval_column columns[] = {{"policy", false},           {"trials", true},      {"chosen", false},
+                                          {"right, %", true},          {"first trial, %", true},
+                                          {"worst trial, %", true}};
+    eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
     json_t *tuning = json_loads(summary->run->tuning, 0, NULL);
-    const json_t *first = json_array_get(tuning, 0);
-    eval_column columns[EVAL_COLUMNS_MAX];
-    eval_table table = {.columns = columns};
-    const char *key;
-    json_t *value;
-    eval_page_paragraph(page, "Every policy had %zu trials on the questions of even number; the answers of this "
-                        "report are to the others.", summary->run->n_trials);
-    json_object_foreach((json_t *)(uintptr_t)first, key, value) {
-        if (table.n_columns < EVAL_COLUMNS_MAX)
-            columns[table.n_columns++] = (eval_column){key, json_is_number(value)};
-    }
-    for (size_t i = 0; table.n_columns && i < json_array_size(tuning); i++)
-        for (size_t k = 0; k < table.n_columns; k++) {
-            eval_sentence cell = {{0}, 0};
-            say_json(&cell, json_object_get(json_array_get(tuning, i), columns[k].name));
-            eval_table_cell(&table, "%s", cell.text);
-        }
+    eval_page_paragraph(page, "Every policy with something to tune had %zu trials on the questions of even number; the "
+                        "answers of this report are to the others.", summary->run->n_trials);
+    for (size_t i = 0; i < json_array_size(tuning); i++) add_trials(&table, json_array_get(tuning, i));
     eval_page_table(page, &table);
     json_decref(tuning);
 }

@@ -344,7 +344,8 @@ static void hostile_texts_stay_texts(void **state) {
     replace(&made.run->policies[0].name, hostile);
     replace(&made.run->model, hostile);
     replace(&made.run->version, hostile);
-    made.run->tuning = strdup("[{\"policy\": \"<script>|\", \"chosen\": {\"<b>\": 1}, \"trials\": [1, 2]}]");
+    made.run->tuning = strdup("[{\"policy\": \"<script>|\", \"chosen\": 1, \"trials\": [{\"settings\": \"\", "
+                              "\"accuracy\": 0.5}, {\"settings\": \"min_p <b>\", \"accuracy\": 0.625}]}, 7, {}]");
     for (size_t i = 0; i < 4; i++) replace(&made.run->tasks[i].name, hostile);
     made.run->tasks[0].bad = calloc(1, sizeof *made.run->tasks[0].bad);
     made.run->tasks[0].n_bad = 1;
@@ -357,6 +358,7 @@ static void hostile_texts_stay_texts(void **state) {
     assert_has(of.html, "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;|**b**|`c` \xC2\xB7");
     assert_has(of.html, ":7: &lt;img src=&quot;x&quot;&gt; &amp; more");
     assert_has(of.markdown, "\\*\\*b\\*\\*");
+    assert_has(of.markdown, "| &lt;script&gt;\\| | 2 | min\\_p &lt;b&gt; | 62.5 | 50.0 | 50.0 |");
     for (size_t i = 1; i < 4; i++)
         assert_int_equal(count_bars(of.markdown, "| policy | right, %", i), count_bars(of.markdown, "| policy | "
                                                                                        "right, %", 0));
