@@ -83,6 +83,19 @@ static bool named_policy(ex_policy *out, const char *text, request_problem *prob
     return code == EX_OK || request_refuse(problem, 400, "entropix", "%s", error.message);
 }
 
+/* What one decision may cost: others wait for it. */
+static bool is_cheap(const ex_policy *policy, request_problem *problem) {
+    enum { AHEAD_MAX = 256, BRANCHED_MAX = 1024, REWINDS_MAX = 64 };
+    if (policy->candidates * policy->lookahead > AHEAD_MAX)
+        return request_refuse(problem, 400, "entropix", "candidates x lookahead may be %d at most here", AHEAD_MAX);
+    if (policy->branches * policy->branch_tokens > BRANCHED_MAX)
+        return request_refuse(problem, 400, "entropix", "branches x branch_tokens may be %d at most here",
+                              BRANCHED_MAX);
+    if (policy->rewind_limit > REWINDS_MAX)
+        return request_refuse(problem, 400, "entropix", "rewind_limit may be %d at most here", REWINDS_MAX);
+    return true;
+}
+
 bool request_policy(ex_policy *out, json_t *object, const ex_policy *default_policy, request_problem *problem) {
     *out = *default_policy;
     const char *text = NULL, *key;
@@ -91,7 +104,8 @@ bool request_policy(ex_policy *out, json_t *object, const ex_policy *default_pol
     if (text && !named_policy(out, text, problem)) return false;
     json_object_foreach(changes, key, value) if (!set_key(out, key, value, problem)) return false;
     ex_error error;
-    return ex_policy_check(out, &error) == EX_OK || request_refuse(problem, 400, "entropix", "%s", error.message);
+    if (ex_policy_check(out, &error) != EX_OK) return request_refuse(problem, 400, "entropix", "%s", error.message);
+    return is_cheap(out, problem);
 }
 
 /* Standard parameters, and the keys of the policy that they are. */
@@ -153,7 +167,7 @@ static bool read_bias(completion_request *out, const request_limits *limits, req
         errno = 0;
         const long token = strtol(key, &end, 10);
         const double bias = json_number_value(value);
-        if (*end || end == key || errno || token < 0 || token > INT_MAX || !json_is_number(value) ||
+        if (*end || *key < '0' || *key > '9' || errno || token < 0 || token > INT_MAX || !json_is_number(value) ||
             !(bias >= -100 && bias <= 100))
             return request_refuse(problem, 400, "logit_bias",
                                   "'logit_bias' maps ids of tokens to numbers from -100 to 100");
@@ -178,7 +192,7 @@ static bool read_lengths(completion_request *out, const request_limits *limits, 
     const bool read = field_integer(out->body, "n", 1, (int64_t)limits->n_answers, &n, problem) &&
                       field_integer(out->body, "max_tokens", 1, most, &n_predict, problem) &&
                       field_integer(out->body, "max_completion_tokens", 1, most, &n_predict, problem) &&
-                      field_integer(out->body, "seed", INT64_MIN / 1024, INT64_MAX / 1024, &seed, problem);
+                      field_integer(out->body, "seed", INT64_MIN, INT64_MAX, &seed, problem);
     if (!read) return false;
     out->n_answers = (size_t)n;
     out->n_predict = (size_t)n_predict;
