@@ -71,7 +71,8 @@ static int run_plan(eval_plan *plan, const cli_options *options, const char *fol
     bool stopped = false;
     ex_error error;
     ex_code code = eval_price(plan, folder, n_parallel, &error);
-    if (code == EX_OK && plan->run->n_trials > 0) code = eval_tune(plan, folder, n_parallel, &watcher, &stopped, &error);
+    if (code == EX_OK && plan->run->n_trials > 0)
+        code = eval_tune(plan, folder, n_parallel, &watcher, &stopped, &error);
     if (code == EX_OK && !stopped)
         code = eval_run_plan(plan, folder, n_parallel, "answers", &watcher, &stopped, &error);
     progress_end(&bar.progress);
