@@ -139,7 +139,8 @@ ex_code ex_answers_next(ex_answers *answers, size_t *index, ex_event *event, ex_
         return EX_OK;
     }
     one_answer *answer = &answers->answers[*index];
-    ex_code code = ex_generator_waits(answer->generator) ? evaluate_together(answers, error) : EX_OK;
+    ex_code code = EX_OK;
+    while (code == EX_OK && !ex_generator_is_ready(answer->generator)) code = evaluate_together(answers, error);
     if (code == EX_OK) code = ex_generator_next(answer->generator, event, error);
     return code == EX_OK ? take_event(answer, event, error) : code;
 }

@@ -121,7 +121,7 @@ static bool goes_on(const ex_generator *generator, const ex_choice *choice) {
     return !ex_generator_ends(generator, choice->draw.token);
 }
 
-static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *step, size_t limit, ex_error *error) {
+static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *step, ex_error *error) {
     const uint32_t index = (uint32_t)(branch - generator->branches) + 1;
     ex_choice choice;
     ex_random_key key = ex_generator_key(generator, ex_session_position(branch->session), index);
@@ -133,30 +133,8 @@ static ex_code grow(ex_generator *generator, ex_branch *branch, const ex_step *s
     ex_generator_count(generator, &choice);
     ex_tracer_measured(generator->tracer, attention);
     branch->sum_confidence += ex_confidence(ex_sampler_policy(branch->sampler), &choice.metrics);
-    branch->is_live = branch->n_tokens < limit && goes_on(generator, &choice);
+    branch->is_live = branch->n_tokens < generator->branch_limit && goes_on(generator, &choice);
     return branch->is_live ? add_token(generator, branch, branch->sampler, &choice, key, error) : EX_OK;
-}
-
-static ex_code grow_all(ex_generator *generator, size_t count, size_t limit, ex_error *error) {
-    ex_session *sessions[EX_BRANCHES_MAX];
-    ex_branch *live[EX_BRANCHES_MAX];
-    int32_t tokens[EX_BRANCHES_MAX];
-    ex_step steps[EX_BRANCHES_MAX];
-    ex_code code = EX_OK;
-    for (;;) {
-        size_t n_live = 0;
-        for (size_t i = 0; i < count; i++) {
-            ex_branch *branch = &generator->branches[i];
-            if (!branch->is_live) continue;
-            live[n_live] = branch;
-            sessions[n_live] = branch->session;
-            tokens[n_live++] = ex_queue_at(&branch->entries, branch->entries.count - 1)->token;
-        }
-        if (n_live == 0) return EX_OK;
-        code = ex_sessions_evaluate(sessions, tokens, n_live, steps, error);
-        for (size_t i = 0; i < n_live && code == EX_OK; i++) code = grow(generator, live[i], &steps[i], limit, error);
-        if (code != EX_OK) return code;
-    }
 }
 
 /* ---- choosing -------------------------------------------------------------------------------------------------- */
@@ -166,16 +144,16 @@ static double score_of(const ex_branch *branch) {
     return (branch->sum_log_probability + branch->sum_confidence) / n;
 }
 
-static ex_branch *best_of(const ex_generator *generator, size_t count) {
+static ex_branch *best_of(const ex_generator *generator) {
     ex_branch *best = &generator->branches[0];
-    for (size_t i = 1; i < count; i++)
+    for (size_t i = 1; i < generator->n_begun; i++)
         if (score_of(&generator->branches[i]) > score_of(best)) best = &generator->branches[i];
     return best;
 }
 
-static ex_code trace_all(ex_generator *generator, size_t count, const ex_branch *winner, ex_error *error) {
+static ex_code trace_all(ex_generator *generator, const ex_branch *winner, ex_error *error) {
     ex_traced_branch traced[EX_BRANCHES_MAX];
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < generator->n_begun; i++) {
         const ex_branch *branch = &generator->branches[i];
         traced[i] = (ex_traced_branch){branch->n_tokens, score_of(branch),
                                        branch->sum_log_probability / (double)branch->n_tokens};
@@ -197,23 +175,58 @@ static void keep(ex_generator *generator, ex_branch *branch) {
     generator->step = ex_session_step(generator->session);
 }
 
+void ex_branches_release(ex_generator *generator) {
+    for (size_t i = 0; i < generator->n_begun; i++) ex_session_rewind(generator->branches[i].session, 0, NULL);
+    generator->n_begun = 0;
+}
+
+/* `code`: how growing ended. */
+static ex_code choose(ex_generator *generator, ex_code code, ex_error *error) {
+    ex_branch *best = best_of(generator);
+    if (code == EX_OK) code = trace_all(generator, best, error);
+    if (code == EX_OK) keep(generator, best);
+    for (size_t i = 0; i < generator->n_begun; i++) generator->effort.n_lost += generator->branches[i].n_tokens;
+    ex_branches_release(generator);
+    return code;
+}
+
+/* ---- the action -------------------------------------------------------------------------------------------------- */
+
+static ex_act grow_all;
+
+static void want_newest(ex_generator *generator) {
+    for (size_t i = 0; i < generator->n_begun; i++) {
+        const ex_branch *branch = &generator->branches[i];
+        if (!branch->is_live) continue;
+        const int32_t newest = ex_queue_at(&branch->entries, branch->entries.count - 1)->token;
+        ex_generator_want(generator, branch->session, newest);
+    }
+    generator->wants.then = grow_all;
+}
+
+/* A token of each that is live. */
+static ex_code grow_all(ex_generator *generator, ex_error *error) {
+    const ex_step *step = generator->wants.steps;
+    ex_code code = EX_OK;
+    for (size_t i = 0; i < generator->n_begun && code == EX_OK; i++)
+        if (generator->branches[i].is_live) code = grow(generator, &generator->branches[i], step++, error);
+    if (code == EX_OK) want_newest(generator);
+    return generator->wants.count > 0 ? EX_OK : choose(generator, code, error);
+}
+
 ex_code ex_branch_out(ex_generator *generator, ex_error *error) {
-    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    const size_t most = (size_t)ex_sampler_policy(generator->sampler)->branch_tokens;
+    const size_t room = ex_generator_room(generator), limit = most < room ? most : room;
     const bool at_end = ex_generator_ends(generator, generator->choice.draw.token);
-    size_t limit = (size_t)policy->branch_tokens, room = ex_generator_room(generator);
-    if (limit > room) limit = room;
     ex_draw draws[EX_BRANCHES_MAX];
     const size_t count = limit > 0 ? first_draws(generator, draws, generator->n_branches) : 0;
     if (count < 2 || at_end) return ex_generator_take_token(generator, error);
     ex_tracer_branch(generator->tracer, count);
     ex_code code = EX_OK;
-    for (size_t i = 0; i < count && code == EX_OK; i++)
-        code = begin(generator, &generator->branches[i], &draws[i], error);
-    if (code == EX_OK) code = grow_all(generator, count, limit, error);
-    ex_branch *best = best_of(generator, count);
-    if (code == EX_OK) code = trace_all(generator, count, best, error);
-    if (code == EX_OK) keep(generator, best);
-    for (size_t i = 0; i < count; i++) generator->effort.n_lost += generator->branches[i].n_tokens;
-    for (size_t i = 0; i < count; i++) ex_session_rewind(generator->branches[i].session, 0, NULL);
-    return code;
+    generator->branch_limit = limit;
+    for (generator->n_begun = 0; generator->n_begun < count && code == EX_OK; generator->n_begun++)
+        code = begin(generator, &generator->branches[generator->n_begun], &draws[generator->n_begun], error);
+    if (code != EX_OK) return choose(generator, code, error);
+    want_newest(generator);
+    return EX_OK;
 }

@@ -1,5 +1,5 @@
-/* generator.c - the loop: evaluate, measure, decide, act, deliver. One call of ex_generator_next gives one token. A
- * token is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
+/* generator.c - the loop: want, measure, decide, act, deliver. One call of ex_generator_next gives one token. A token is
+ * evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
 #include "generate/generator.h"
 
 #include <math.h>
@@ -171,6 +171,9 @@ static void begin_answer(ex_generator *generator) {
     take_text(generator, (ex_string){"", 0}, true);
     ex_stop_text_reset(&generator->stop);
     ex_queue_clear(&generator->queue);
+    generator->wants.count = 0;
+    ex_lookahead_release(generator);
+    ex_branches_release(generator);
     ex_constraint_begin(generator->constraint, &generator->decided);
     ex_constraint_begin(generator->constraint, &generator->delivered);
     generator->pending = EX_TOKEN_NONE;
@@ -302,18 +305,19 @@ ex_code ex_generator_push(ex_generator *generator, ex_event_kind kind, ex_end en
     return EX_OK;
 }
 
-ex_code ex_generator_take_token(ex_generator *generator, ex_error *error) {
-    const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    const bool looks = policy->lookahead > 0 && generator->choice.draw.n_draws > 1 && generator->n_forks > 0;
-    bool evaluated = false;
-    ex_code code = looks ? ex_lookahead(generator, &evaluated, error) : EX_OK;
-    if (code != EX_OK) return code;
+ex_code ex_generator_take_drawn(ex_generator *generator, bool is_evaluated, ex_error *error) {
     const int32_t token = generator->choice.draw.token;
     if (ex_generator_ends(generator, token))
         return ex_generator_push(generator, EX_EVENT_END, EX_END_TOKEN, token, error);
-    code = ex_generator_push(generator, EX_EVENT_TOKEN, EX_END_NONE, token, error);
-    if (evaluated) generator->pending = EX_TOKEN_NONE;
+    ex_code code = ex_generator_push(generator, EX_EVENT_TOKEN, EX_END_NONE, token, error);
+    if (is_evaluated) generator->pending = EX_TOKEN_NONE;
     return code;
+}
+
+ex_code ex_generator_take_token(ex_generator *generator, ex_error *error) {
+    const ex_policy *policy = ex_sampler_policy(generator->sampler);
+    const bool looks = policy->lookahead > 0 && generator->choice.draw.n_draws > 1 && generator->n_forks > 0;
+    return looks && ex_lookahead_begin(generator) ? EX_OK : ex_generator_take_drawn(generator, false, error);
 }
 
 static ex_code insert_next(ex_generator *generator, ex_error *error) {
@@ -338,55 +342,12 @@ static ex_code stop(ex_generator *generator, ex_error *error) {
     return ex_generator_push(generator, EX_EVENT_END, EX_END_RULE, EX_TOKEN_NONE, error);
 }
 
-static ex_code (*const actions[EX_ACTION_COUNT])(ex_generator *generator, ex_error *error) = {
+static ex_act *const actions[EX_ACTION_COUNT] = {
     [EX_ACTION_SAMPLE] = ex_generator_take_token, [EX_ACTION_GREEDY] = ex_generator_take_token,
     [EX_ACTION_INSERT] = begin_insertion,         [EX_ACTION_BRANCH] = ex_branch_out,
     [EX_ACTION_RESAMPLE] = ex_resample,           [EX_ACTION_REWIND] = ex_rewind,
     [EX_ACTION_TRAP] = trap,                      [EX_ACTION_STOP] = stop,
 };
-
-static ex_code evaluate_pending(ex_generator *generator, ex_error *error) {
-    if (generator->pending == EX_TOKEN_NONE) return EX_OK;
-    ex_code code = ex_session_evaluate(generator->session, &generator->pending, 1, NULL, &generator->step, error);
-    if (code == EX_OK) generator->pending = EX_TOKEN_NONE;
-    return code;
-}
-
-bool ex_generator_waits(const ex_generator *generator) {
-    return generator->end == EX_END_NONE && generator->pending != EX_TOKEN_NONE &&
-           ex_settled_count(generator) == 0 && find_end(generator) == EX_END_NONE;
-}
-
-enum { TOGETHER = 32 };
-
-static ex_code evaluate_group(ex_generator *const *generators, size_t count, ex_error *error) {
-    ex_session *sessions[TOGETHER];
-    int32_t tokens[TOGETHER];
-    ex_step steps[TOGETHER];
-    for (size_t i = 0; i < count; i++) {
-        sessions[i] = generators[i]->session;
-        tokens[i] = generators[i]->pending;
-    }
-    ex_code code = count > 0 ? ex_sessions_evaluate(sessions, tokens, count, steps, error) : EX_OK;
-    for (size_t i = 0; i < count && code == EX_OK; i++) {
-        generators[i]->step = steps[i];
-        generators[i]->pending = EX_TOKEN_NONE;
-    }
-    return code;
-}
-
-ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error) {
-    ex_generator *waiting[TOGETHER];
-    size_t n_waiting = 0;
-    ex_code code = EX_OK;
-    for (size_t i = 0; i < count && code == EX_OK; i++) {
-        if (ex_generator_waits(generators[i])) waiting[n_waiting++] = generators[i];
-        if (n_waiting < TOGETHER) continue;
-        code = evaluate_group(waiting, n_waiting, error);
-        n_waiting = 0;
-    }
-    return code == EX_OK ? evaluate_group(waiting, n_waiting, error) : code;
-}
 
 ex_code ex_generator_constrain(const ex_generator *generator, ex_constrained *line, ex_sampler *sampler,
                                ex_error *error) {
@@ -394,25 +355,61 @@ ex_code ex_generator_constrain(const ex_generator *generator, ex_constrained *li
     return ex_constraint_mask(generator->constraint, line, error);
 }
 
-/* One decision: afterwards the queue has more entries, or fewer where tokens were taken back. */
-static ex_code advance(ex_generator *generator, ex_error *error) {
-    const ex_end end = find_end(generator);
-    generator->position = position_of_next(generator);
-    if (end != EX_END_NONE) return ex_generator_push(generator, EX_EVENT_END, end, EX_TOKEN_NONE, error);
-    ex_code code = evaluate_pending(generator, error);
-    if (code != EX_OK) return code;
-    if (generator->n_to_insert > 0) return insert_next(generator, error);
+/* An action that waits for something is complete later. */
+static ex_code act(ex_generator *generator, ex_act *action, ex_error *error) {
+    ex_code code = action(generator, error);
+    const bool is_complete = code == EX_OK && generator->wants.count == 0;
+    return is_complete ? ex_avoid_banned(generator, error) : code;
+}
+
+static ex_code decide(ex_generator *generator, ex_error *error) {
     const ex_random_key key = ex_generator_key(generator, generator->position, 0);
     const ex_attention *attention;
-    code = ex_generator_attention(generator, generator->session, &generator->step, &attention, error);
+    ex_code code = ex_generator_attention(generator, generator->session, &generator->step, &attention, error);
     if (code == EX_OK) code = ex_generator_constrain(generator, &generator->decided, generator->sampler, error);
     if (code == EX_OK)
         code = ex_sampler_step(generator->sampler, generator->step.logits, attention, key, &generator->choice, error);
     if (code != EX_OK) return code;
     ex_generator_count(generator, &generator->choice);
     ex_tracer_measured(generator->tracer, attention);
-    code = actions[generator->choice.decision.action](generator, error);
-    return code == EX_OK ? ex_avoid_banned(generator, error) : code;
+    return act(generator, actions[generator->choice.decision.action], error);
+}
+
+/* Afterwards something is wanted, or the queue has more entries, or fewer where tokens were taken back. */
+static ex_code advance(ex_generator *generator, ex_error *error) {
+    const ex_end end = find_end(generator);
+    generator->position = position_of_next(generator);
+    if (end != EX_END_NONE) return ex_generator_push(generator, EX_EVENT_END, end, EX_TOKEN_NONE, error);
+    if (generator->pending == EX_TOKEN_NONE)
+        return generator->n_to_insert > 0 ? insert_next(generator, error) : decide(generator, error);
+    ex_generator_want(generator, generator->session, generator->pending);
+    generator->wants.then = NULL;
+    return EX_OK;
+}
+
+ex_code ex_generator_resume(ex_generator *generator, ex_error *error) {
+    ex_wants *wants = &generator->wants;
+    wants->count = 0;
+    if (wants->then) return act(generator, wants->then, error);
+    generator->step = wants->steps[0];
+    generator->pending = EX_TOKEN_NONE;
+    return EX_OK;
+}
+
+static bool has_settled(const ex_generator *generator) {
+    return generator->wants.count == 0 && ex_settled_count(generator) > 0;
+}
+
+ex_code ex_generator_go_on(ex_generator *generator, ex_error *error) {
+    if (!generator->prompted || generator->end != EX_END_NONE) return EX_OK;
+    ex_code code = EX_OK;
+    while (code == EX_OK && generator->wants.count == 0 && !has_settled(generator)) code = advance(generator, error);
+    return code;
+}
+
+bool ex_generator_is_ready(const ex_generator *generator) {
+    if (!generator->prompted || generator->end != EX_END_NONE) return true;
+    return has_settled(generator) || (generator->wants.count == 0 && find_end(generator) != EX_END_NONE);
 }
 
 /* ---- delivering ------------------------------------------------------------------------------------------------ */
@@ -481,8 +478,8 @@ ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *er
                             .log_probability = NAN};
         return EX_OK;
     }
-    while (ex_settled_count(generator) == 0) {
-        ex_code code = advance(generator, error);
+    while (!has_settled(generator)) {
+        ex_code code = ex_generators_evaluate(&generator, 1, error);
         if (code != EX_OK) return code;
     }
     const ex_entry *entry = pop(&generator->queue);

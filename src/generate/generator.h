@@ -1,5 +1,6 @@
-/* generator.h - what the files of the loop share. A step is: evaluate what is pending, measure, decide, act. Decided
- * tokens wait in a queue until nothing can take them back. */
+/* generator.h - what the files of the loop share. A step is: evaluate what is pending, measure, decide, act. Nobody in
+ * the loop evaluates: who needs to says what it wants and how it goes on afterwards, so that the wants of many generators
+ * share a pass. Decided tokens wait in a queue until nothing can take them back. */
 #ifndef EX_GENERATE_GENERATOR_H
 #define EX_GENERATE_GENERATOR_H
 
@@ -47,6 +48,22 @@ typedef struct ex_branch {
     ex_constrained constrained;
 } ex_branch;
 
+typedef ex_code ex_act(ex_generator *generator, ex_error *error);
+
+typedef struct ex_wants { /* tokens that must be evaluated before the generator can go on */
+    ex_session *sessions[EX_DRAWS_MAX];
+    int32_t tokens[EX_DRAWS_MAX];
+    ex_step steps[EX_DRAWS_MAX]; /* afterwards */
+    size_t count;
+    ex_act *then; /* afterwards, with `count` 0 again; NULL: it was the pending token, and a decision is next */
+} ex_wants;
+
+typedef struct ex_looking { /* the candidates that are looked beyond; the last one's timeline is the session */
+    const ex_candidate *candidates[EX_DRAWS_MAX];
+    size_t count;
+    size_t depth; /* positions that are measured */
+} ex_looking;
+
 struct ex_generator {
     ex_session *session;
     const ex_tokenizer *tokenizer;
@@ -68,13 +85,16 @@ struct ex_generator {
     bool prompted, has_context;
     ex_end end;
     ex_entry_queue queue;  /* decided, not delivered */
+    ex_wants wants;
 
     ex_session **forks;    /* [n_forks] for candidates that are looked at */
     size_t n_forks;
     ex_sampler *ahead_sampler;
     ex_outlook ahead[EX_DRAWS_MAX];
+    ex_looking looking;
     ex_branch *branches;   /* [n_branches] */
-    size_t n_branches;
+    size_t n_branches, n_begun; /* of which some are in use */
+    size_t branch_limit;   /* tokens of one */
 
     uint64_t fired[EX_RULES_COUNT_MAX + 1];
     ex_effort effort;
@@ -117,12 +137,20 @@ ex_code ex_generator_teach(const ex_generator *generator, ex_sampler *sampler, e
 /* Tokens that may still be decided. */
 size_t ex_generator_room(const ex_generator *generator);
 void ex_generator_count(ex_generator *generator, const ex_choice *choice);
-/* The next event needs the evaluation of one token first. */
-bool ex_generator_waits(const ex_generator *generator);
+/* Decides until an entry is settled, or something must be evaluated first. */
+ex_code ex_generator_go_on(ex_generator *generator, ex_error *error);
+/* What was wanted is evaluated: acts on it. */
+ex_code ex_generator_resume(ex_generator *generator, ex_error *error);
 /* The tokens that its grammar permits after a line are those that the sampler may draw in its next step. */
 ex_code ex_generator_constrain(const ex_generator *generator, ex_constrained *line, ex_sampler *sampler,
                                ex_error *error);
+/* The decision is to take the token that was drawn, after looking ahead where the policy does. */
 ex_code ex_generator_take_token(ex_generator *generator, ex_error *error);
+/* The same after looking ahead. `is_evaluated`: the session holds it already, and `step` is what follows it. */
+ex_code ex_generator_take_drawn(ex_generator *generator, bool is_evaluated, ex_error *error);
+
+/* wants.c */
+void ex_generator_want(ex_generator *generator, ex_session *session, int32_t token);
 
 /* padding.c */
 ex_code ex_padding_open(ex_generator *generator, ex_error *error);
@@ -134,20 +162,25 @@ ex_code ex_generator_attention(const ex_generator *generator, const ex_session *
 /* lookahead.c */
 ex_code ex_lookahead_open(ex_generator *generator, ex_error *error);
 void ex_lookahead_close(ex_generator *generator);
-/* Scores the drawn candidates by what comes after them; the draw's token becomes the best. `evaluated`: the session
- * holds it already, and `step` is what follows it. */
-ex_code ex_lookahead(ex_generator *generator, bool *evaluated, ex_error *error);
+/* Scores the drawn candidates by what comes after them, and takes the best. False: there are no two to choose from. */
+bool ex_lookahead_begin(ex_generator *generator);
+/* The forks hold nothing. */
+void ex_lookahead_release(ex_generator *generator);
 
 /* branch.c */
 ex_code ex_branches_open(ex_generator *generator, ex_error *error);
 void ex_branches_close(ex_generator *generator);
 ex_code ex_branch_out(ex_generator *generator, ex_error *error);
+void ex_branches_release(ex_generator *generator);
 
 /* rewind.c */
 /* Going back by a rule: to the last uncertain token, or as far as allowed. Takes the token as drawn where there is
  * nowhere to go. */
 ex_code ex_resample(ex_generator *generator, ex_error *error);
 ex_code ex_rewind(ex_generator *generator, ex_error *error);
+/* The next decision is about `position`, after what is in the queue. Its logits are computed again from the token before
+ * it, and are the same to the bit. */
+ex_code ex_generator_return_to(ex_generator *generator, size_t position, ex_error *error);
 /* After a token was decided: goes back if it completes a banned text. */
 ex_code ex_avoid_banned(ex_generator *generator, ex_error *error);
 /* Entries at the front of the queue that nothing can take back. */

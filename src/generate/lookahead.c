@@ -44,26 +44,18 @@ void ex_lookahead_close(ex_generator *generator) {
     ex_sampler_close(generator->ahead_sampler);
 }
 
-typedef struct ahead_group { /* the candidates of one step; the last one's timeline is the session */
-    const ex_candidate *candidates[EX_DRAWS_MAX];
-    ex_session *sessions[EX_DRAWS_MAX];
-    int32_t tokens[EX_DRAWS_MAX];
-    ex_step steps[EX_DRAWS_MAX];
-    size_t count;
-} ahead_group;
-
-static bool contains(const ahead_group *group, int32_t token) {
-    for (size_t i = 0; i < group->count; i++)
-        if (group->candidates[i]->token == token) return true;
+static bool contains(const ex_looking *looking, int32_t token) {
+    for (size_t i = 0; i < looking->count; i++)
+        if (looking->candidates[i]->token == token) return true;
     return false;
 }
 
 /* In order of probability, the likeliest last. */
-static void insert(ahead_group *group, const ex_candidate *candidate) {
-    size_t at = group->count++;
-    for (; at > 0 && group->candidates[at - 1]->log_probability > candidate->log_probability; at--)
-        group->candidates[at] = group->candidates[at - 1];
-    group->candidates[at] = candidate;
+static void insert(ex_looking *looking, const ex_candidate *candidate) {
+    size_t at = looking->count++;
+    for (; at > 0 && looking->candidates[at - 1]->log_probability > candidate->log_probability; at--)
+        looking->candidates[at] = looking->candidates[at - 1];
+    looking->candidates[at] = candidate;
 }
 
 /* By how much what comes after can tell two candidates apart. Entropy lies between 0 and log2 of the vocabulary; the
@@ -77,33 +69,23 @@ static double reach_of(const ex_policy *policy, int32_t n_vocab) {
 
 /* Leaves out those that cannot win, whatever comes after them, and the least likely of more than there are timelines
  * for: a rule may draw more candidates than the policy's key says. */
-static void prune(const ex_generator *generator, ahead_group *group) {
+static void prune(const ex_generator *generator, ex_looking *looking) {
     const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    const size_t count = group->count, most = (size_t)policy->candidates;
-    const double least = group->candidates[count - 1]->log_probability - reach_of(policy, generator->step.n_vocab);
+    const size_t count = looking->count, most = (size_t)policy->candidates;
+    const double least = looking->candidates[count - 1]->log_probability - reach_of(policy, generator->step.n_vocab);
     size_t first = count > most ? count - most : 0;
-    while (group->candidates[first]->log_probability < least) first++;
-    group->count -= first;
-    memmove(group->candidates, group->candidates + first, group->count * sizeof *group->candidates);
+    while (looking->candidates[first]->log_probability < least) first++;
+    looking->count -= first;
+    memmove(looking->candidates, looking->candidates + first, looking->count * sizeof *looking->candidates);
 }
 
 /* The distinct tokens that were drawn, the likeliest last. What ends the text leads to nothing and is left out. */
-static void gather(ex_generator *generator, ahead_group *group) {
+static void gather(ex_generator *generator, ex_looking *looking) {
     const ex_draw *draw = &generator->choice.draw;
     for (int32_t i = 0; i < draw->n_draws; i++)
-        if (!contains(group, draw->drawn[i]) && !ex_generator_ends(generator, draw->drawn[i]))
-            insert(group, ex_candidate_of(&generator->choice.distribution, draw->drawn[i]));
-    if (group->count > 0) prune(generator, group);
-    for (size_t i = 0; i < group->count; i++) group->tokens[i] = group->candidates[i]->token;
-}
-
-static ex_code evaluate(ex_generator *generator, ahead_group *group, ex_error *error) {
-    for (size_t i = 0; i + 1 < group->count; i++) {
-        group->sessions[i] = generator->forks[i];
-        ex_session_assign(generator->forks[i], generator->session, NULL);
-    }
-    group->sessions[group->count - 1] = generator->session;
-    return ex_sessions_evaluate(group->sessions, group->tokens, group->count, group->steps, error);
+        if (!contains(looking, draw->drawn[i]) && !ex_generator_ends(generator, draw->drawn[i]))
+            insert(looking, ex_candidate_of(&generator->choice.distribution, draw->drawn[i]));
+    if (looking->count > 0) prune(generator, looking);
 }
 
 static void add_metrics(ex_metrics *sum, const ex_metrics *metrics, double weight) {
@@ -142,43 +124,6 @@ static ex_code measure_next(ex_generator *generator, const ex_session *session, 
     return code == EX_OK && !has_ended ? permit(generator, index, evaluated, step, token, error) : code;
 }
 
-/* Positions after the first: each timeline goes on with its likeliest token, in the second set. */
-static ex_code go_on(ex_generator *generator, ahead_group *group, int32_t *tokens, ex_error *error) {
-    const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    ex_session **second = generator->forks + policy->candidates - 1;
-    ex_step steps[EX_DRAWS_MAX];
-    const size_t left = ex_session_context(generator->session) - ex_session_position(generator->session);
-    for (size_t i = 0; i < group->count; i++) ex_session_assign(second[i], group->sessions[i], NULL);
-    ex_code code = EX_OK;
-    for (int32_t depth = 1; depth < policy->lookahead && (size_t)depth <= left && code == EX_OK; depth++) {
-        code = ex_sessions_evaluate(second, tokens, group->count, steps, error);
-        for (size_t i = 0; i < group->count && code == EX_OK; i++)
-            code = measure_next(generator, second[i], i, &steps[i], &tokens[i], error);
-    }
-    for (size_t i = 0; i < group->count; i++) ex_session_rewind(second[i], 0, NULL);
-    return code;
-}
-
-static ex_code score(ex_generator *generator, ahead_group *group, ex_error *error) {
-    const ex_policy *policy = ex_sampler_policy(generator->sampler);
-    int32_t next[EX_DRAWS_MAX];
-    ex_code code = EX_OK;
-    for (size_t i = 0; i < group->count && code == EX_OK; i++) {
-        generator->ahead[i] = (ex_outlook){.token = group->tokens[i]};
-        next[i] = group->tokens[i];
-        if (generator->outlooks)
-            ex_constraint_copy(generator->constraint, &generator->outlooks[i], &generator->decided);
-        code = measure_next(generator, group->sessions[i], i, &group->steps[i], &next[i], error);
-    }
-    if (code == EX_OK && policy->lookahead > 1) code = go_on(generator, group, next, error);
-    for (size_t i = 0; i < group->count && code == EX_OK; i++)
-        generator->ahead[i].score =
-            group->candidates[i]->log_probability + ex_confidence(policy, &generator->ahead[i].metrics);
-    generator->choice.ahead = generator->ahead;
-    generator->choice.n_ahead = group->count;
-    return code;
-}
-
 /* A token that ends the text competes with its own score, in which nothing comes after it. */
 static int32_t best_of(const ex_generator *generator, size_t *winner) {
     const ex_choice *choice = &generator->choice;
@@ -202,22 +147,95 @@ static int32_t best_of(const ex_generator *generator, size_t *winner) {
     return token;
 }
 
-/* A single candidate has nothing to be compared with: it is evaluated when the next step needs it. */
-ex_code ex_lookahead(ex_generator *generator, bool *evaluated, ex_error *error) {
-    ahead_group group = {0};
-    *evaluated = false;
-    gather(generator, &group);
-    if (group.count < 2) return EX_OK;
-    const size_t position = ex_session_position(generator->session);
-    ex_code code = evaluate(generator, &group, error);
-    if (code != EX_OK) return code;
-    code = score(generator, &group, error);
-    size_t winner = group.count;
-    if (code == EX_OK) generator->choice.draw.token = best_of(generator, &winner);
-    if (winner + 1 < group.count) ex_session_exchange(generator->session, group.sessions[winner]);
-    if (winner == group.count) ex_session_rewind(generator->session, position, NULL);
-    for (size_t i = 0; i + 1 < group.count; i++) ex_session_rewind(generator->forks[i], 0, NULL);
-    *evaluated = winner < group.count;
-    if (*evaluated) generator->step = ex_session_step(generator->session);
+/* ---- the levels -------------------------------------------------------------------------------------------------- */
+
+void ex_lookahead_release(ex_generator *generator) {
+    for (size_t i = 0; i < generator->n_forks; i++) ex_session_rewind(generator->forks[i], 0, NULL);
+}
+
+/* The timeline of a candidate at the first position. */
+static ex_session *first_of(const ex_generator *generator, size_t index) {
+    return index + 1 < generator->looking.count ? generator->forks[index] : generator->session;
+}
+
+/* The one that goes on from it. */
+static ex_session *second_of(const ex_generator *generator, size_t index) {
+    return generator->forks[(size_t)ex_sampler_policy(generator->sampler)->candidates - 1 + index];
+}
+
+static void score(ex_generator *generator) {
+    const ex_looking *looking = &generator->looking;
+    for (size_t i = 0; i < looking->count; i++)
+        generator->ahead[i].score = looking->candidates[i]->log_probability +
+                                    ex_confidence(ex_sampler_policy(generator->sampler), &generator->ahead[i].metrics);
+    generator->choice.ahead = generator->ahead;
+    generator->choice.n_ahead = looking->count;
+}
+
+static ex_code take_best(ex_generator *generator, ex_error *error) {
+    size_t winner;
+    score(generator);
+    generator->choice.draw.token = best_of(generator, &winner);
+    const bool is_evaluated = winner < generator->looking.count;
+    if (!is_evaluated) ex_session_rewind(generator->session, generator->position, NULL);
+    else if (winner + 1 < generator->looking.count)
+        ex_session_exchange(generator->session, first_of(generator, winner));
+    if (is_evaluated) generator->step = ex_session_step(generator->session);
+    return ex_generator_take_drawn(generator, is_evaluated, error);
+}
+
+static ex_code measure_all(ex_generator *generator, ex_error *error) {
+    ex_wants *wants = &generator->wants;
+    const bool is_first = generator->looking.depth++ == 0;
+    ex_code code = EX_OK;
+    for (size_t i = 0; i < generator->looking.count && code == EX_OK; i++) {
+        const ex_session *session = (is_first ? first_of : second_of)(generator, i);
+        code = measure_next(generator, session, i, &wants->steps[i], &wants->tokens[i], error);
+    }
     return code;
+}
+
+static bool goes_further(const ex_generator *generator) {
+    const size_t depth = generator->looking.depth, lookahead = (size_t)ex_sampler_policy(generator->sampler)->lookahead;
+    return depth < lookahead && depth < ex_session_context(generator->session) - generator->position;
+}
+
+/* Each timeline goes on with its likeliest token, which measuring left in place of the one before. */
+static void want_further(ex_generator *generator) {
+    const size_t count = generator->looking.count;
+    for (size_t i = 0; i < count; i++) {
+        if (generator->looking.depth == 1)
+            ex_session_assign(second_of(generator, i), first_of(generator, i), NULL);
+        ex_generator_want(generator, second_of(generator, i), generator->wants.tokens[i]);
+    }
+}
+
+/* After a failure the decision can be made again. */
+static ex_code look_on(ex_generator *generator, ex_error *error) {
+    ex_code code = measure_all(generator, error);
+    if (code == EX_OK && goes_further(generator)) {
+        want_further(generator);
+        return EX_OK;
+    }
+    if (code == EX_OK) code = take_best(generator, error);
+    ex_lookahead_release(generator);
+    if (code != EX_OK) ex_generator_return_to(generator, generator->position, NULL);
+    return code;
+}
+
+/* A single candidate has nothing to be compared with: it is evaluated when the next step needs it. */
+bool ex_lookahead_begin(ex_generator *generator) {
+    ex_looking *looking = &generator->looking;
+    *looking = (ex_looking){0};
+    gather(generator, looking);
+    for (size_t i = 0; i < looking->count && looking->count > 1; i++) {
+        const int32_t token = looking->candidates[i]->token;
+        ex_session_assign(first_of(generator, i), generator->session, NULL);
+        generator->ahead[i] = (ex_outlook){.token = token};
+        if (generator->outlooks)
+            ex_constraint_copy(generator->constraint, &generator->outlooks[i], &generator->decided);
+        ex_generator_want(generator, first_of(generator, i), token);
+    }
+    generator->wants.then = look_on;
+    return looking->count > 1;
 }

@@ -43,12 +43,15 @@ static void follow_queue(ex_generator *generator) {
         ex_constraint_accept(generator->constraint, &generator->decided, ex_queue_at(&generator->queue, i)->token);
 }
 
-/* The logits before the token are computed again from the token before it, and are the same to the bit. */
+ex_code ex_generator_return_to(ex_generator *generator, size_t position, ex_error *error) {
+    generator->pending = token_before(generator, generator->queue.count);
+    return ex_session_rewind(generator->session, position - 1, error);
+}
+
 static ex_code go_back(ex_generator *generator, size_t index, const char *reason, ex_error *error) {
     const ex_entry *entry = ex_queue_at(&generator->queue, index);
     const ex_entry *newest = ex_queue_at(&generator->queue, generator->queue.count - 1);
     const ex_traced_rewind rewind = {entry->position, newest->position + 1, entry->token, reason};
-    const int32_t before = token_before(generator, index);
     remember_retry(generator, entry);
     generator->effort.n_rewound++;
     generator->n_back++;
@@ -56,15 +59,13 @@ static ex_code go_back(ex_generator *generator, size_t index, const char *reason
     generator->n_generated -= generator->queue.count - index;
     generator->queue.count = index;
     follow_queue(generator);
-    generator->pending = EX_TOKEN_NONE;
     generator->attempt++;
-    ex_code code = ex_tracer_rewind(generator->tracer, &rewind, error);
+    const ex_code traced = ex_tracer_rewind(generator->tracer, &rewind, error);
+    ex_code code = ex_generator_return_to(generator, entry->position, error);
     if (code == EX_OK) code = ex_sampler_rewind(generator->sampler, entry->n_accepted, error);
-    if (code == EX_OK) code = ex_session_rewind(generator->session, entry->position - 1, error);
-    if (code == EX_OK) code = ex_session_evaluate(generator->session, &before, 1, NULL, &generator->step, error);
     for (size_t i = 0; i < generator->n_retried; i++)
         ex_sampler_exclude(generator->sampler, generator->retried[i]);
-    return code;
+    return code == EX_OK ? traced : code;
 }
 
 /* ---- by a rule ------------------------------------------------------------------------------------------------- */
