@@ -9,6 +9,8 @@
 
 #include "failure.h"
 
+enum { TRACE_SHARE = 8 }; /* of the memory for all traces, that one may take */
+
 static void free_completion(server_completion *completion) {
     for (size_t i = 0; completion->choices && i < completion->request.n_answers; i++) {
         completion_choice *choice = &completion->choices[i];
@@ -51,9 +53,15 @@ static void on_waiting(void *context, size_t n_done, size_t n_total) {
     write_stream(completion, &out);
 }
 
+/* A trace that is too long is not kept, and no more of it comes. */
 static void on_trace(void *context, size_t answer, const char *line, size_t length) {
     server_completion *completion = context;
     completion_choice *choice = &completion->choices[answer];
+    if (completion->trace.length + length > completion->server->options.trace_bytes / TRACE_SHARE) {
+        text_free(&completion->trace);
+        completion->is_untraced = true;
+    }
+    if (completion->is_gone || completion->is_untraced) return;
     text_add(&completion->trace, line, length);
     char opening[48];
     snprintf(opening, sizeof opening, "%s{\"choice\":%zu,", choice->lines.length > 0 ? "," : "", answer);
@@ -86,15 +94,22 @@ static void measure(server_completion *completion, completion_choice *choice, co
 static void stream_event(server_completion *completion, size_t answer, const ex_event *event) {
     completion_choice *choice = &completion->choices[answer];
     server_text out = {0};
-    const bool is_first = !choice->has_role;
-    if (is_first && completion->kept_length > 0)
+    if (!choice->has_role && completion->kept_length > 0) {
         format_delta(&out, completion, answer, completion->kept_text, completion->kept_length);
-    const bool says_something = event->text.length > 0 || choice->logprobs || choice->lines.length > 0 || is_first;
-    if (says_something && (event->kind != EX_EVENT_END || event->text.length > 0))
+        choice->has_role = true;
+    }
+    const bool says_something = event->text.length > 0 || choice->logprobs || choice->lines.length > 0;
+    if (!choice->has_role || event->text.length > 0 || (says_something && event->kind != EX_EVENT_END))
         format_delta(&out, completion, answer, event->text.data, event->text.length);
     choice->has_role = true;
     if (event->kind == EX_EVENT_END) format_finish(&out, completion, answer);
     if (out.length > 0 || out.failed) write_stream(completion, &out);
+}
+
+static void keep_event(const server_completion *completion, completion_choice *choice, const ex_event *event) {
+    if (!choice->has_role) text_add(&choice->text, completion->kept_text, completion->kept_length);
+    choice->has_role = true;
+    text_add(&choice->text, event->text.data, event->text.length);
 }
 
 static void on_event(void *context, size_t answer, const ex_event *event, const ex_generator *generator) {
@@ -114,7 +129,7 @@ static void on_event(void *context, size_t answer, const ex_event *event, const 
     if (completion->request.streams)
         stream_event(completion, answer, event);
     else
-        text_add(&choice->text, event->text.data, event->text.length);
+        keep_event(completion, choice, event);
 }
 
 static void keep_trace(server_completion *completion) {
@@ -157,7 +172,9 @@ static void on_done(void *context, const ex_error *error, bool cancelled) {
     static const ex_error stopped = {.code = EX_ERROR_MEMORY, .message = "the server is shutting down"};
     if (cancelled && !error) error = &stopped;
     keep_trace(completion);
-    if (completion->has_begun)
+    if (completion->is_gone)
+        http_reply_end(completion->reply);
+    else if (completion->has_begun)
         end_stream(completion, error);
     else if (error)
         reply_error(completion->server, completion->reply, error);

@@ -11,7 +11,7 @@ typedef struct completion_choice { /* one answer */
     server_text text;     /* of an answer that is not streamed */
     json_t *logprobs;     /* entries so far, or since the last event of a stream */
     server_text lines;    /* of the trace since the last event: JSON objects with commas between them */
-    bool has_role;        /* the first event of a stream has been sent */
+    bool has_role;        /* it has begun: a stream's first event was sent */
     size_t n_tokens, n_measured, text_length;
     ex_end end;
     double sum_entropy, sum_varentropy, sum_attn_entropy;
@@ -32,6 +32,7 @@ typedef struct server_completion {
     size_t client;
     bool has_begun;           /* the stream */
     bool is_gone;             /* nobody reads any more */
+    bool is_untraced;         /* the trace became too long */
     char *kept_text;          /* of the tokens that a fork keeps; begins every answer */
     size_t kept_length;
     server_text trace;        /* all lines, as they are kept */

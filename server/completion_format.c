@@ -223,10 +223,11 @@ json_t *format_summary(const completion_choice *choice, size_t index, const ex_g
     for (size_t i = 0; i < STRATEGIES_MAX && choice->strategies[i].name; i++)
         json_object_set_new(strategies, choice->strategies[i].name,
                             json_integer((json_int_t)choice->strategies[i].count));
-    return json_pack("{s:I, s:s, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I}", "choice", (json_int_t)index, "end",
+    return json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I}", "choice", (json_int_t)index, "end",
                      end_names[choice->end], "tokens", (json_int_t)choice->n_tokens, "mean_logits_entropy",
-                     choice->sum_entropy / n, "mean_logits_varentropy", choice->sum_varentropy / n, "mean_attn_entropy",
-                     choice->sum_attn_entropy / n, "strategies", strategies, "branched", (json_int_t)effort.n_branched,
-                     "rewound", (json_int_t)effort.n_rewound, "tokens_lost", (json_int_t)effort.n_lost,
-                     "tokens_taken_back", (json_int_t)effort.n_taken_back);
+                     real_or_null(choice->sum_entropy / n), "mean_logits_varentropy",
+                     real_or_null(choice->sum_varentropy / n), "mean_attn_entropy",
+                     real_or_null(choice->sum_attn_entropy / n), "strategies", strategies, "branched",
+                     (json_int_t)effort.n_branched, "rewound", (json_int_t)effort.n_rewound, "tokens_lost",
+                     (json_int_t)effort.n_lost, "tokens_taken_back", (json_int_t)effort.n_taken_back);
 }

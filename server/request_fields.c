@@ -33,11 +33,14 @@ bool field_integer(json_t *object, const char *key, int64_t minimum, int64_t max
                    request_problem *problem) {
     json_t *value = value_of(object, key);
     if (!value) return true;
-    double number = json_number_value(value);
-    if (!json_is_number(value) || number != floor(number) || number < (double)minimum || number > (double)maximum)
+    const double number = json_number_value(value);
+    /* Reals from 2^63 on are no int64_t, whatever the maximum is as a double. */
+    const bool is_whole = json_is_integer(value) || (number == floor(number) && fabs(number) < 0x1p63);
+    const int64_t whole = json_is_integer(value) ? json_integer_value(value) : is_whole ? (int64_t)number : 0;
+    if (!json_is_number(value) || !is_whole || whole < minimum || whole > maximum)
         return request_refuse(problem, 400, key, "'%s' must be a whole number from %lld to %lld", key,
                               (long long)minimum, (long long)maximum);
-    *out = json_is_integer(value) ? json_integer_value(value) : (int64_t)number;
+    *out = whole;
     return true;
 }
 

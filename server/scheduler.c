@@ -11,7 +11,7 @@
 #include "slots.h"
 
 enum { PARALLEL_DEFAULT = 8, QUEUE_DEFAULT = 256, CACHED_DEFAULT = 16, PIECE_DEFAULT = 256 };
-static const double NOTICE_SECONDS = 1, IDLE_SECONDS = 0.2;
+static const double NOTICE_SECONDS = 1;
 
 struct server_scheduler {
     scheduler_options options;
@@ -28,8 +28,9 @@ struct server_scheduler {
     pthread_cond_t wake, idle;
     scheduler_job *incoming, **incoming_end;
     size_t n_waiting; /* answers submitted and not begun */
+    size_t n_running; /* answers, as of the last turn */
     size_t n_jobs;    /* submitted and not finished */
-    bool stops, drains;
+    bool stops, drains, gives_up;
 };
 
 scheduler_options scheduler_options_default(void) {
@@ -62,8 +63,13 @@ static unsigned seconds_to_wait(const server_scheduler *scheduler) {
 static ex_code enqueue(server_scheduler *scheduler, scheduler_job *job, ex_error *error) {
     const size_t n_answers = job->request.n_answers;
     if (scheduler->stops || scheduler->drains)
-        return server_fail(error, EX_ERROR_MEMORY, 1, "the server is shutting down");
-    if (n_answers > scheduler->options.n_queue - scheduler->n_waiting)
+        return server_fail(error, EX_ERROR_MEMORY, 0, "the server is shutting down");
+    /* Those that free slots will take do not wait. */
+    const size_t room = scheduler->options.n_queue + scheduler->options.n_parallel;
+    if (n_answers > room)
+        return server_fail(error, EX_ERROR_ARGUMENT, 0, "%zu answers to one prompt; there is room for %zu", n_answers,
+                           room);
+    if (scheduler->n_waiting + scheduler->n_running + n_answers > room)
         return server_fail(error, EX_ERROR_MEMORY, seconds_to_wait(scheduler),
                            "%zu answers wait already, and %zu may; come again later", scheduler->n_waiting,
                            scheduler->options.n_queue);
@@ -155,10 +161,6 @@ static bool has_free_slot(const server_scheduler *scheduler) {
     return scheduler->slots.n_running + n_reserved(scheduler, SIZE_MAX) < scheduler->slots.count;
 }
 
-static bool is_busy(const server_scheduler *scheduler) {
-    return scheduler->slots.n_running + n_reserved(scheduler, SIZE_MAX) > 0;
-}
-
 static size_t evaluate_piece(scheduler_job *job, size_t most) {
     const size_t held = ex_session_position(job->prompt), left = job->request.n_tokens - 1 - held;
     const size_t n = left < most ? left : most;
@@ -194,6 +196,7 @@ static void begin_answer(server_scheduler *scheduler, scheduler_job *job) {
     slots_begin(&scheduler->slots, job);
     pthread_mutex_lock(&scheduler->lock);
     scheduler->n_waiting--;
+    scheduler->n_running++;
     pthread_mutex_unlock(&scheduler->lock);
     if (has_more(job)) return;
     prefix_cache_put(&scheduler->cache, job->request.client, job->request.tokens, job->prompt);
@@ -237,6 +240,8 @@ static void notify(server_scheduler *scheduler) {
 
 static void finish(server_scheduler *scheduler, scheduler_job *job) {
     telemetry *counts = scheduler->options.telemetry;
+    ex_session_close(job->prompt); /* whoever still holds the job may outlive the engine */
+    job->prompt = NULL;
     const bool cancelled = !job->failed && job->state == JOB_OVER;
     if (job->failed) telemetry_add(counts, COUNT_REQUESTS_FAILED, 1);
     if (cancelled) telemetry_add(counts, COUNT_REQUESTS_CANCELLED, 1);
@@ -267,27 +272,18 @@ static void finish_jobs(server_scheduler *scheduler) {
 
 /* ---- the thread: the loop ---------------------------------------------------------------------------------------- */
 
-/* Takes in what was submitted; waits while nothing can be done. False: the end. */
+/* Takes in what was submitted; waits while there is no job at all. False: the end. */
 static bool collect(server_scheduler *scheduler) {
-    const bool can_wait = !is_busy(scheduler);
     pthread_mutex_lock(&scheduler->lock);
-    if (!scheduler->incoming && !scheduler->stops && can_wait) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)(IDLE_SECONDS * 1e9);
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        if (scheduler->jobs)
-            pthread_cond_timedwait(&scheduler->wake, &scheduler->lock, &until);
-        else
-            pthread_cond_wait(&scheduler->wake, &scheduler->lock);
-    }
+    while (!scheduler->jobs && !scheduler->incoming && !scheduler->stops)
+        pthread_cond_wait(&scheduler->wake, &scheduler->lock);
     scheduler_job **end = &scheduler->jobs;
     while (*end) end = &(*end)->next;
     *end = scheduler->incoming;
     scheduler->incoming = NULL;
     scheduler->incoming_end = &scheduler->incoming;
     const bool goes_on = !scheduler->stops;
+    for (scheduler_job *job = scheduler->jobs; scheduler->gives_up && job; job = job->next) scheduler_cancel(job);
     pthread_mutex_unlock(&scheduler->lock);
     return goes_on;
 }
@@ -301,6 +297,7 @@ static void set_gauges(server_scheduler *scheduler) {
     telemetry_set(counts, GAUGE_KV_SIZE, (double)((scheduler->slots.count + scheduler->cache.n_entries) * n_context));
     telemetry_set(counts, GAUGE_CACHED_PROMPTS, (double)prefix_cache_count(&scheduler->cache));
     pthread_mutex_lock(&scheduler->lock);
+    scheduler->n_running = scheduler->slots.n_running;
     telemetry_set(counts, GAUGE_WAITING, (double)scheduler->n_waiting);
     pthread_mutex_unlock(&scheduler->lock);
 }
@@ -370,11 +367,16 @@ void scheduler_drain(server_scheduler *scheduler, double seconds) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)seconds;
+    until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&scheduler->lock);
     scheduler->drains = true;
     int waited = 0;
     while (scheduler->n_jobs > 0 && waited != ETIMEDOUT)
         waited = pthread_cond_timedwait(&scheduler->idle, &scheduler->lock, &until);
+    scheduler->gives_up = scheduler->n_jobs > 0;
+    while (scheduler->n_jobs > 0) pthread_cond_wait(&scheduler->idle, &scheduler->lock);
     pthread_mutex_unlock(&scheduler->lock);
 }
 

@@ -15,7 +15,7 @@ typedef struct scheduler_options {
     size_t n_parallel;    /* answers that run at once (slots) */
     size_t n_context;     /* positions of each; 0: as ex_session_options */
     ex_kv_type kv_type;
-    size_t n_queue;       /* answers that wait at most, over all clients */
+    size_t n_queue;       /* answers that wait at most beside those that run, over all clients */
     size_t n_cached;      /* prompts with answers that are remembered, over all clients */
     size_t prefill_piece; /* tokens of a prompt between two steps of the others */
     telemetry *telemetry;
@@ -57,7 +57,7 @@ ex_code scheduler_open(server_scheduler **out, const scheduler_options *options,
 void scheduler_close(server_scheduler *scheduler);
 size_t scheduler_context(const server_scheduler *scheduler); /* positions of an answer with its prompt */
 /* From any thread. EX_ERROR_CONTEXT: the prompt has no room, with `position` the positions there are; EX_ERROR_MEMORY:
- * the queue is full (position: seconds after which to come again). The listener is not called then. */
+ * the queue is full (position: seconds after which to come again) or drained (0). The listener is not called then. */
 ex_code scheduler_submit(server_scheduler *scheduler, const scheduler_request *request, const scheduler_listener *listener,
                          scheduler_job **job, ex_error *error);
 /* From any thread, also after the end: the job stops at the next token, and `done` follows. */
