@@ -1,4 +1,4 @@
-/* tune.h - every policy gets the same number of trials on the even questions, so that none wins by having been tuned. */
+/* tune.h - every policy gets the same number of trials on the even questions: none wins by having been tuned. */
 #ifndef EVAL_TUNE_H
 #define EVAL_TUNE_H
 
