@@ -8,6 +8,7 @@ foreach(file IN LISTS FILES)
   file(READ "${file}" text)
   string(REPLACE "\\" "\\\\" text "${text}")
   string(REPLACE "\"" "\\\"" text "${text}")
+  string(REPLACE "??" "?\\?" text "${text}") # no trigraphs
   string(REPLACE "\n" "\\n\"\n     \"" text "${text}")
   string(APPEND code "    {\"${key}\",\n     \"${text}\"},\n")
 endforeach()
