@@ -205,7 +205,7 @@ ex_code eval_batch_step(eval_batch *batch, eval_deliver deliver, void *context, 
         slot *one = &batch->slots[i];
         if (!one->generator) continue;
         one->seconds += share;
-        code = step_slot(batch, one, deliver, context, error);
+        if (ex_generator_is_ready(one->generator)) code = step_slot(batch, one, deliver, context, error);
     }
     return code;
 }

@@ -289,12 +289,13 @@ EX_API ex_code ex_generator_prompt_later(ex_generator *generator, int32_t token,
 /* The next token that is settled: no branch and no rewinding will take it back. Allocates nothing. After EX_EVENT_END
  * it stays at the end until the next prompt; the session then holds what was delivered, the last token perhaps not. */
 EX_API ex_code ex_generator_next(ex_generator *generator, ex_event *event, ex_error *error);
-/* Evaluates what each of these generators waits for, also candidates that it looks beyond and branches, in one pass over
- * the weights (32 tokens at a time), and decides as far as that goes. One that is ready is passed over. Called again and
- * again, with ex_generator_next of those that are ready in between, it makes batches, which change no bit of any result.
- * What an event points to is gone afterwards, and a session can hold tokens that are not settled. The generators are on
- * different sessions of one engine and kv_type, and may be others in every call. After an error (the first, if several)
- * none has lost anything: what was not evaluated still waits, and ex_generator_next of one alone tells if it fails. */
+/* Evaluates what each of these generators waits for, also candidates that it looks beyond and branches, in one pass
+ * over the weights (32 tokens at a time), and decides as far as that goes. One that is ready is passed over. Called
+ * again and again, with ex_generator_next of those that are ready in between, it makes batches, which change no bit of
+ * any result. What an event points to is gone afterwards, and a session can hold tokens that are not settled. The
+ * generators are on different sessions of one engine and kv_type, and may be others in every call. After an error (the
+ * first, if several) none has lost anything: what was not evaluated still waits, and ex_generator_next of one alone
+ * tells if it fails. */
 EX_API ex_code ex_generators_evaluate(ex_generator *const *generators, size_t count, ex_error *error);
 /* ex_generator_next will evaluate nothing: a token is settled, or the answer is at its end. */
 EX_API bool ex_generator_is_ready(const ex_generator *generator);

@@ -144,6 +144,11 @@ static bool is_late(const scheduler_job *job, double now) {
     return job->request.seconds_at_most > 0 && now - job->submitted > job->request.seconds_at_most;
 }
 
+/* An answer that looks further ahead takes several steps for a token; its time runs all the while. */
+static bool has_turn(const answer_slot *slot) {
+    return ex_generator_is_ready(slot->generator) || is_late(slot->job, scheduler_clock());
+}
+
 static void advance(answer_slots *slots, answer_slot *slot) {
     scheduler_job *job = slot->job;
     ex_event event = {.kind = EX_EVENT_END, .end = EX_END_LENGTH, .token = EX_TOKEN_NONE};
@@ -162,12 +167,12 @@ void slots_step(answer_slots *slots) {
     for (size_t i = 0; i < slots->count; i++)
         if (slots->slots[i].job) slots->generators[n++] = slots->slots[i].generator;
     if (n == 0) return;
-    ex_error error; /* of which answer shows when it goes on alone */
-    ex_generators_evaluate(slots->generators, n, &error);
+    ex_error error; /* of which answer shows when each goes on alone */
+    const bool alone = ex_generators_evaluate(slots->generators, n, &error) != EX_OK;
     telemetry_add(slots->counts, COUNT_STEPS, 1);
     telemetry_add(slots->counts, COUNT_STEP_ANSWERS, n);
     for (size_t i = 0; i < slots->count; i++)
-        if (slots->slots[i].job) advance(slots, &slots->slots[i]);
+        if (slots->slots[i].job && (alone || has_turn(&slots->slots[i]))) advance(slots, &slots->slots[i]);
 }
 
 void slots_drop(answer_slots *slots) {

@@ -32,7 +32,7 @@ ex_code slots_open(answer_slots *slots, ex_session *root, size_t count, prefix_c
 void slots_close(answer_slots *slots);
 /* Begins the job's next answer in a free slot; there must be one. A failure is the job's. */
 void slots_begin(answer_slots *slots, scheduler_job *job);
-/* One token for every answer that runs. */
+/* One pass for all answers that run, and a token of each that has one. */
 void slots_step(answer_slots *slots);
 /* Gives up the answers of jobs that are over. */
 void slots_drop(answer_slots *slots);

@@ -1,5 +1,5 @@
-/* generator.c - the loop: want, measure, decide, act, deliver. One call of ex_generator_next gives one token. A token is
- * evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
+/* generator.c - the loop: want, measure, decide, act, deliver. One call of ex_generator_next gives one token. A token
+ * is evaluated when the next one is asked for, so that it can be shown first and the last one costs nothing. */
 #include "generate/generator.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* generator.h - what the files of the loop share. A step is: evaluate what is pending, measure, decide, act. Nobody in
- * the loop evaluates: who needs to says what it wants and how it goes on afterwards, so that the wants of many generators
- * share a pass. Decided tokens wait in a queue until nothing can take them back. */
+ * the loop evaluates: who needs to says what it wants and how it goes on afterwards, so that the wants of many
+ * generators share a pass. Decided tokens wait in a queue until nothing can take them back. */
 #ifndef EX_GENERATE_GENERATOR_H
 #define EX_GENERATE_GENERATOR_H
 
@@ -178,8 +178,8 @@ void ex_branches_release(ex_generator *generator);
  * nowhere to go. */
 ex_code ex_resample(ex_generator *generator, ex_error *error);
 ex_code ex_rewind(ex_generator *generator, ex_error *error);
-/* The next decision is about `position`, after what is in the queue. Its logits are computed again from the token before
- * it, and are the same to the bit. */
+/* The next decision is about `position`, after what is in the queue. Its logits are computed again from the token
+ * before it, and are the same to the bit. */
 ex_code ex_generator_return_to(ex_generator *generator, size_t position, ex_error *error);
 /* After a token was decided: goes back if it completes a banned text. */
 ex_code ex_avoid_banned(ex_generator *generator, ex_error *error);

@@ -1,9 +1,9 @@
-/* wants.c - what generators want evaluated, gathered from any number of them and evaluated in one pass over the weights.
- * One generator alone goes the same way. */
+/* wants.c - what generators want evaluated, gathered from any number of them and evaluated in one pass over the
+ * weights. One generator alone goes the same way. */
 #include "generate/generator.h"
 
-/* A generator's rows are not parted, so that it goes on as a whole or not at all: with many times the rows of a pass, few
- * passes have room left. */
+/* A generator's rows are not parted, so that it goes on as a whole or not at all: with many times the rows of a pass,
+ * few passes have room left. */
 enum { ROWS_MAX = 8 * 32 };
 _Static_assert(ROWS_MAX >= (int)EX_DRAWS_MAX && (int)EX_DRAWS_MAX >= (int)EX_BRANCHES_MAX, "one generator's wants fit");
 
