@@ -39,7 +39,8 @@ ex_session *eval_batch_root(eval_batch *batch);
 bool eval_batch_is_full(const eval_batch *batch);
 size_t eval_batch_active(const eval_batch *batch);
 ex_code eval_batch_start(eval_batch *batch, const eval_order *order, ex_error *error);
-/* One pass for all active slots, and a token of each that has one. Answers that end are delivered, and their slots are free. */
+/* One pass for all active slots, and a token of each that has one. Answers that end are delivered, and their slots
+ * are free. */
 ex_code eval_batch_step(eval_batch *batch, eval_deliver deliver, void *context, ex_error *error);
 
 #endif

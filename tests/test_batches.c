@@ -57,7 +57,11 @@ static ex_policy policy_of(size_t index) {
         "[lost]\nwhen = logits_entropy > 2\naction = resample\n[other]\ntemperature = 4\ntop_p = 1\nmin_p = 0\n",
         "[lost]\nwhen = logits_entropy > 2\naction = rewind\n[other]\ntemperature = 4\ntop_p = 1\nmin_p = 0\n",
         "[adaptive]\ntemperature = 4\ntop_k = 20\ntop_p = 1\nmin_p = 0\ncandidates = 6\n",
-        "[ask]\nwhen = logits_entropy > 1 and may_insert\naction = insert\n[other]\ntemperature = 2\n"};
+        "[ask]\nwhen = logits_entropy > 1 and may_insert\naction = insert\n[other]\ntemperature = 2\n",
+        "[adaptive]\ntemperature = 4\ntop_k = 20\ntop_p = 1\nmin_p = 0\ncandidates = 6\n",
+        "[lost]\nwhen = logits_entropy > 2.5\naction = rewind\n[unsure]\nwhen = logits_entropy > 2\naction = branch\n"
+        "[other]\ntemperature = 4\ntop_p = 1\nmin_p = 0\ncandidates = 4\n"};
+    static const char *const lookahead[] = {"0", "0", "0", "2", "0", "1", "3"};
     size_t n_presets = 0;
     while (ex_policy_preset_name(n_presets)) n_presets++;
     const size_t n_rules = sizeof rules / sizeof *rules, which = index % (n_presets + n_rules + 1);
@@ -73,7 +77,7 @@ static ex_policy policy_of(size_t index) {
     set(&policy, "rewind", "5");
     set(&policy, "uncertain_entropy", "0.5");
     set(&policy, "candidates", "6");
-    set(&policy, "lookahead", which - n_presets == 3 ? "2" : "0");
+    set(&policy, "lookahead", lookahead[which - n_presets]);
     set(&policy, "clarify_text", "wait, let me");
     return policy;
 }
@@ -199,7 +203,10 @@ static void leave(running *r) {
 static bool advance(running *r) {
     ex_error error;
     ex_event event;
+    const size_t held = ex_session_position(r->session);
+    const bool is_ready = ex_generator_is_ready(r->generator);
     assert_ok(ex_generator_next(r->generator, &event, &error), &error);
+    if (is_ready) assert_in_range(ex_session_position(r->session), 0, held);
     assert_in_range(r->n_events, 0, r->job->n_events - 1);
     if (number_of(&event) != r->job->events[r->n_events])
         fail_msg("job with seed %d: event %zu (token %d at %zu) is another than alone", (int)r->job->seed, r->n_events,
@@ -227,7 +234,8 @@ static void evaluate_some(running *live, size_t n_live, uint64_t *random, bool *
     *has_batch |= count > 32;
 }
 
-static void run_all(const job *jobs, ex_session *const *families, uint64_t random, size_t eagerness) {
+/* `patient`: a token is asked for only where none has to be evaluated first. */
+static void run_all(const job *jobs, ex_session *const *families, uint64_t random, size_t eagerness, bool patient) {
     static running live[N_JOBS];
     size_t n_live = 0, next = 0;
     bool has_large_batch = false;
@@ -236,6 +244,7 @@ static void run_all(const job *jobs, ex_session *const *families, uint64_t rando
             join(&live[n_live++], &jobs[next++], families[random_below(&random, N_FAMILIES)], &random);
         evaluate_some(live, n_live, &random, &has_large_batch);
         for (size_t i = n_live; i-- > 0;) {
+            if (patient && !ex_generator_is_ready(live[i].generator)) continue;
             if (random_below(&random, 6) == 0 || advance(&live[i])) continue;
             leave(&live[i]);
             live[i] = live[--n_live];
@@ -258,8 +267,9 @@ static void test_joining_and_leaving(void **state) {
         if (!generate(&jobs[i], alone, &error)) fail_msg("%s", error.message);
         ex_session_close(alone);
     }
-    run_all(jobs, families, 1, 4);
-    run_all(jobs, families, 2, 9);
+    run_all(jobs, families, 1, 4, false);
+    run_all(jobs, families, 2, 9, false);
+    run_all(jobs, families, 3, 9, true);
     for (size_t i = 0; i < N_FAMILIES; i++) {
         assert_int_equal(ex_session_pages_in_use(families[i]), 0);
         ex_session_close(families[i]);
@@ -314,6 +324,45 @@ static void test_errors(void **state) {
     ex_session_close(session);
     ex_engine_close(engine);
     ex_engine_close(other);
+}
+
+/* A pass that fails, here for there are two engines, costs nobody anything; and an answer that is broken off while it
+ * waits for what it looked ahead for leaves nothing behind. */
+static void test_passes_that_fail(void **state) {
+    (void)state;
+    ex_error error;
+    uint64_t random = 9;
+    ex_engine *engines[] = {open_engine(1), open_engine(1)};
+    for (size_t index = 0; index < 14; index++) {
+        static job j;
+        running live[2];
+        ex_generator *generators[2];
+        size_t n_failed = 0;
+        make_job(&j, index, &random);
+        ex_session *alone = open_session(engines[0], N_CONTEXT);
+        if (!generate(&j, alone, &error)) fail_msg("%s", error.message);
+        ex_session_close(alone);
+        for (size_t i = 0; i < 2; i++) {
+            live[i] = (running){.job = &j, .leaves_after = EVENTS_MAX, .session = open_session(engines[i], N_CONTEXT)};
+            generators[i] = live[i].generator = open_generator(&j, live[i].session, &error);
+            assert_ok(ex_generator_prompt(generators[i], j.prompt, j.n_prompt, &error), &error);
+            for (size_t n = 0; n <= index % 3; n++)
+                assert_ok(ex_generators_evaluate(&generators[i], 1, &error), &error);
+            assert_ok(ex_session_rewind(live[i].session, 0, &error), &error);
+            assert_ok(ex_generator_prompt(generators[i], j.prompt, j.n_prompt, &error), &error);
+            const size_t n_pages = (j.n_prompt + EX_KV_PAGE - 1) / EX_KV_PAGE;
+            assert_int_equal(ex_session_pages_in_use(live[i].session), n_pages);
+        }
+        bool goes_on = true;
+        while (goes_on) {
+            n_failed += ex_generators_evaluate(generators, 2, &error) != EX_OK;
+            goes_on = advance(&live[0]);
+            assert_int_equal(advance(&live[1]), goes_on);
+        }
+        if (j.n_events > 3) assert_in_range(n_failed, 1, EVENTS_MAX);
+        for (size_t i = 0; i < 2; i++) leave(&live[i]);
+    }
+    for (size_t i = 0; i < 2; i++) ex_engine_close(engines[i]);
 }
 
 /* ---- likely tokens ----------------------------------------------------------------------------------------------- */
@@ -528,6 +577,7 @@ static void test_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joining_and_leaving), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_passes_that_fail),
         cmocka_unit_test(test_likely_tokens),       cmocka_unit_test(test_forks_leave_nothing),
         cmocka_unit_test(test_threads),
     };
