@@ -6,7 +6,7 @@
 #define GENERATES (COMMAND_RUN | COMMAND_CHAT)
 #define SAMPLES (GENERATES | COMMAND_SERVE)
 #define EVALUATES (GENERATES | COMMAND_LOGITS | COMMAND_BENCH | COMMAND_PERPLEXITY)
-#define COMPUTES (EVALUATES | COMMAND_CALIBRATE | COMMAND_EVAL)
+#define COMPUTES (EVALUATES | COMMAND_CALIBRATE | COMMAND_EVAL | COMMAND_SERVE)
 
 static const char group_model[] = "Model";
 static const char group_prompt[] = "Prompt";
@@ -53,7 +53,7 @@ const cli_option option_table[OPTION_COUNT] = {
                                    .commands = COMMAND_CALIBRATE, .group = group_model,
                                    .help = "tokens of a window of the text"},
     [OPTION_CACHE_TYPE] = {.name = "cache-type", .kind = KIND_CHOICE, .argument = "f16|f32|q8_0",
-                           .otherwise = "f16; f32 for logits, which measures", .commands = EVALUATES,
+                           .otherwise = "f16; f32 for logits, which measures", .commands = EVALUATES | COMMAND_SERVE,
                            .group = group_model,
                            .help = "how keys and values of past positions are stored: in half precision, exactly in "
                                    "twice the memory, or as bytes in half of it"},

@@ -58,8 +58,8 @@ void scheduler_close(server_scheduler *scheduler);
 size_t scheduler_context(const server_scheduler *scheduler); /* positions of an answer with its prompt */
 /* From any thread. EX_ERROR_CONTEXT: the prompt has no room, with `position` the positions there are; EX_ERROR_MEMORY:
  * the queue is full (position: seconds after which to come again) or drained (0). The listener is not called then. */
-ex_code scheduler_submit(server_scheduler *scheduler, const scheduler_request *request, const scheduler_listener *listener,
-                         scheduler_job **job, ex_error *error);
+ex_code scheduler_submit(server_scheduler *scheduler, const scheduler_request *request,
+                         const scheduler_listener *listener, scheduler_job **job, ex_error *error);
 /* From any thread, also after the end: the job stops at the next token, and `done` follows. */
 void scheduler_cancel(scheduler_job *job);
 scheduler_usage scheduler_job_usage(const scheduler_job *job);
