@@ -71,7 +71,7 @@ function grid(axes) {
         if (last - at > 13) parts.push(s('text', { class: 'tick', x: LEFT - 5, y: (last = at) + 3.5, 'text-anchor': 'end', text: tick }));
     }
     parts.push(s('text', { class: 'axis-name', x: WIDTH - RIGHT, y: HEIGHT - 4, 'text-anchor': 'end', text: 'entropy, bits →' }),
-        s('text', { class: 'axis-name', x: 2, y: 12, text: '↑ varentropy, bits²' }));
+        s('text', { class: 'axis-name', x: LEFT, y: HEIGHT - 4, text: '↑ varentropy, bits²' }));
     return parts;
 }
 

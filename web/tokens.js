@@ -4,7 +4,7 @@ import { MODES, paint, scale_of, strategy_word } from './palette.js';
 import { strategy_of } from './trace.js';
 import { state } from './state.js';
 
-const DETOUR = { branch: ['⑂', 'branch that lost'], rewind: ['↩', 'taken back'], end: ['⇥', 'decided beyond the end'] };
+const DETOUR = { branch: ['↳', 'branch that lost'], rewind: ['↩', 'taken back'], end: ['⇥', 'decided beyond the end'] };
 
 function label_of(token) {
     const metrics = token.line?.metrics, parts = [token.kind === 'end' ? 'end of the text' : `token “${visible(token.text)}”`];
@@ -36,7 +36,7 @@ export class TokenView {
         let element = this.elements.get(token.number);
         if (!element) {
             element = h('span', { class: 'token', role: 'option', id: `t${token.number}` });
-            element.textContent = token.kind === 'end' ? '⏹' : token.text;
+            element.textContent = token.kind === 'end' ? '■' : token.text;
             if (token.kind === 'end') element.classList.add('end');
             if (token.kind === 'inserted') element.classList.add('inserted');
             if (token.inherited) element.classList.add('inherited');
