@@ -30,7 +30,7 @@ function rule_section(token, policy) {
     const { line } = token, rule = policy.rules[line.rule];
     const parts = rule?.when ? condition_parts(rule.when, token, policy) : [];
     return h('section', { class: 'rule' },
-        h('h3', {}, badge(line.strategy), h('span', { class: 'soft', text: firmness(line.margin) })),
+        h('h3', {}, badge(line.strategy), h('span', { class: 'soft', text: firmness(token, policy) })),
         h('p', { class: 'condition' }, parts.length ? parts.flatMap((part, i) => [i ? ' and ' : '', h('span', { class: 'part', title: part.title, text: part.text })])
             : h('span', { class: 'part', text: 'what no rule before it took' })),
         h('p', {}, `So ${action_words(line)}. `, h('span', { class: 'margin', text: margin_words(token, policy) })));
@@ -55,10 +55,10 @@ function candidate_row(token, candidate, drawn, most) {
     const bars = s('svg', { class: 'bars', viewBox: '0 0 100 18', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
         s('rect', { class: 'before', x: 0, y: 2, width: Math.max(100 * before / most, 0.4), height: 6 }),
         s('rect', { class: 'after', x: 0, y: 10, width: 100 * (after || 0) / most, height: 6 }));
-    const note = excluded ? 'taken back here' : after === null ? 'filtered out' : percent(after);
+    const note = excluded ? 'taken back here' : after === null ? 'cut' : percent(after);
     return h('li', { class: `candidate${after === null ? ' out' : ''}${taken ? ' taken' : ''}` },
         h('span', { class: 'candidate-text', title: `token ${id}`, text: visible(text) }), bars,
-        h('span', { class: 'numbers' }, h('span', { title: 'before the filters', text: percent(before) }), h('span', { title: 'after the filters', text: note })),
+        h('span', { class: 'numbers' }, h('span', { title: 'before the filters', text: percent(before) }), h('span', { title: after === null ? 'removed by the filters' : 'after the filters', text: note })),
         h('span', { class: 'mark' }, times ? h('abbr', { title: `drawn ${times} ${times === 1 ? 'time' : 'times'}`, text: times > 1 ? `●×${times}` : '●' }) : ''),
         taken && !token.detour ? h('span', { class: 'go here', text: 'taken' })
             : h('button', { class: 'go', disabled: !can_fork(token), 'aria-label': `Continue with ${visible(text)}`, title: 'Continue the answer from here with this token',

@@ -55,4 +55,10 @@ export function margin_words(token, policy) {
     return `${amount} ${nearest.operator[0] === '<' ? 'more' : 'less'} ${metric} would have changed it.`;
 }
 
-export const firmness = margin => (margin < 0.1 ? 'a close call' : margin < 1 ? 'fairly firm' : 'firm');
+/* A margin is small or large beside what was measured and where it would have changed. */
+export function firmness({ line }, policy) {
+    const value = line.margin_metric && value_of(line.margin_metric, { line }, policy);
+    if (!Number.isFinite(value)) return '';
+    const share = line.margin / Math.max(value, value + line.margin, 1e-9);
+    return share < 0.1 ? 'a close call' : share < 0.4 ? 'fairly firm' : 'firm';
+}
