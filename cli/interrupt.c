@@ -17,12 +17,23 @@ static void on_interrupt(int number) {
     _exit(STATUS_INTERRUPTED);
 }
 
+/* Models are mapped into memory: a file that shrinks, or a disk that fails, shows only when a page is read. */
+static void on_lost_page(int number) {
+    (void)number;
+    static const char reason[] =
+        "entropix: a file in use became shorter, or could not be read; nothing can go on without it\n";
+    if (write(STDERR_FILENO, reason, sizeof reason - 1) < 0) _exit(STATUS_INTERNAL);
+    _exit(STATUS_INPUT);
+}
+
 void interrupt_catch(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
     action.sa_handler = on_interrupt; /* without SA_RESTART: reading a line must return */
     sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_lost_page;
+    sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* Also ignores SIGPIPE: a closed pipe shows as a failed write. */
+/* Also ignores SIGPIPE: a closed pipe shows as a failed write. A page of a mapped file that is lost ends the program
+ * with a message and the status of bad input. */
 void interrupt_catch(void);
 bool interrupt_seen(void);
 void interrupt_forget(void);

@@ -5,6 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Files and requests are quoted in messages; what they hold must neither break the line nor steer a terminal. */
+static void replace_controls(char *text) {
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F) *text = '?';
+}
+
 ex_code ex_fail(ex_error *error, ex_code code, uint64_t position, const char *format, ...) {
     if (!error) return code;
     error->code = code;
@@ -13,6 +19,7 @@ ex_code ex_fail(ex_error *error, ex_code code, uint64_t position, const char *fo
     va_start(arguments, format);
     vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
+    replace_controls(error->message);
     return code;
 }
 

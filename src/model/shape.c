@@ -12,6 +12,7 @@ enum { MAX_HEADS = 1024, MAX_WIDTH = 1 << 20, MAX_HEAD_DIM = 512, MAX_CONTEXT = 
 typedef struct key_reader {
     const ex_file *file;
     ex_string architecture;
+    int32_t n_layer; /* once it is known: arrays have as many values */
     ex_error *error;
     ex_code code;
 } key_reader;
@@ -39,7 +40,10 @@ static int32_t read_integer(key_reader *reader, const char *name, int64_t defaul
         return (int32_t)default_value;
     }
     int64_t value = 0, other;
-    if (key->count == 0 || !ex_key_integer(key, 0, &value)) fail(reader, key, full, "is no integer");
+    if (key->count == 0 || key->element == EX_VALUE_BOOL || !ex_key_integer(key, 0, &value))
+        fail(reader, key, full, "is no integer");
+    if (key->type == EX_VALUE_ARRAY && key->count != (uint64_t)reader->n_layer)
+        fail(reader, key, full, "is an array, but does not have one value for each layer");
     for (uint64_t i = 1; i < key->count && reader->code == EX_OK; i++)
         if (!ex_key_integer(key, i, &other) || other != value)
             fail(reader, key, full, "differs between layers, which is not supported for this architecture");
@@ -51,7 +55,8 @@ static int32_t read_integer(key_reader *reader, const char *name, int64_t defaul
     return (int32_t)value;
 }
 
-/* A finite number above 0. A negative default: the key must be there. Some keys say "no" with a 0: `or_zero`. */
+/* A finite number above 0, and not so small that one divided by it is infinite.
+ * A negative default: the key must be there. Some keys say "no" with a 0: `or_zero`. */
 static float read_number(key_reader *reader, const char *name, double default_value, bool or_zero) {
     char full[160];
     const ex_key *key = find(reader, name, full);
@@ -60,9 +65,9 @@ static float read_number(key_reader *reader, const char *name, double default_va
         if (default_value < 0) fail(reader, NULL, full, "is missing");
         return (float)value;
     }
-    if (!ex_key_number(key, 0, &value)) fail(reader, key, full, "is no number");
+    if (key->type == EX_VALUE_ARRAY || !ex_key_number(key, 0, &value)) fail(reader, key, full, "is no number");
     if (or_zero && value == 0) return (float)default_value;
-    if (reader->code == EX_OK && !(isfinite((float)value) && value > 0))
+    if (reader->code == EX_OK && !(isnormal((float)value) && value > 0))
         fail(reader, key, full, "is not a finite number above 0");
     return (float)value;
 }
@@ -185,6 +190,9 @@ static ex_code check_heads(const ex_shape *shape, int32_t value_dim, const char 
     if (shape->n_head % shape->n_head_kv != 0)
         return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: %d heads cannot share %d key-value heads", path, shape->n_head,
                        shape->n_head_kv);
+    if (shape->head_dim < 2 || shape->head_dim > MAX_HEAD_DIM)
+        return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: %d dimensions for %d heads: a head has 2 to %d", path,
+                       shape->n_embd, shape->n_head, MAX_HEAD_DIM);
     if (shape->head_dim % 2 != 0 || shape->n_rot % 2 != 0)
         return ex_fail(error, EX_ERROR_FORMAT, 0, "%s: head size %d and rotated size %d must be even", path,
                        shape->head_dim, shape->n_rot);
@@ -199,6 +207,7 @@ ex_code ex_shape_read(ex_shape *shape, const ex_architecture *architecture, cons
     *shape = (ex_shape){0};
     ex_key_string(ex_file_find_key(file, "general.architecture"), 0, &reader.architecture);
     shape->n_layer = read_integer(&reader, "block_count", REQUIRED, 1, EX_MAX_LAYERS);
+    reader.n_layer = shape->n_layer;
     shape->n_embd = read_integer(&reader, "embedding_length", REQUIRED, 1, MAX_WIDTH);
     shape->n_head = read_integer(&reader, "attention.head_count", REQUIRED, 1, MAX_HEADS);
     shape->n_head_kv = read_integer(&reader, "attention.head_count_kv", shape->n_head, 1, MAX_HEADS);
