@@ -3,6 +3,7 @@
 #   tools/install_packages.sh run     the program
 #   tools/install_packages.sh check   the program and its tests
 #   tools/install_packages.sh clang   the same with clang
+#   tools/install_packages.sh fuzz    clang with libFuzzer, besides what check needs
 #   tools/install_packages.sh aarch64 what cross-compiles for 64-bit Arm and runs it
 # A need is met when its test succeeds, wherever the thing came from; packages are asked for only after that.
 set -euo pipefail
@@ -24,6 +25,8 @@ run check clang | pkg-config --exists libedit       | libedit-dev       | line e
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
 check clang     | optional librsvg-2.0              | librsvg2-dev      | PNG of entropix plot
 clang           | command -v clang                  | clang             | the second compiler
+fuzz            | command -v clang                  | clang             | the compiler of the fuzz targets
+fuzz            | fuzzer_links                      | libclang-rt-14-dev | libFuzzer and the sanitizers
 aarch64         | command -v aarch64-linux-gnu-gcc  | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | the cross compiler
 aarch64         | command -v qemu-aarch64-static    | qemu-user-static  | runs what it builds"
 
@@ -31,12 +34,17 @@ compiles_c() {
     echo '#include <stdio.h>' | "${CC:-cc}" -E - >/dev/null
 }
 
+fuzzer_links() {
+    echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' |
+        clang -fsanitize=fuzzer,address -x c - -o /dev/null
+}
+
 # The program does without it: it is not asked for where nothing can be installed.
 optional() {
     pkg-config --exists "$1" || ! command -v apt-get || { [ "$(id -u)" -ne 0 ] && ! command -v sudo; }
 }
 
-purpose=${1:?"usage: tools/install_packages.sh run|check|clang|aarch64"}
+purpose=${1:?"usage: tools/install_packages.sh run|check|clang|fuzz|aarch64"}
 packages=()
 reasons=()
 while IFS='|' read -r purposes test names reason; do
