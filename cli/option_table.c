@@ -107,7 +107,8 @@ const cli_option option_table[OPTION_COUNT] = {
                         .help = "tokens to generate at most; -1 goes on until the model ends or the context is full"},
     [OPTION_CHAT_PREDICT] = {.name = "predict", .letter = 'n', .kind = KIND_INTEGER, .argument = "N", .minimum = -1,
                              .maximum = TOKENS_MAX, .value = "-1", .commands = COMMAND_CHAT | COMMAND_SERVE,
-                             .group = group_answer, .help = "tokens of one answer at most; -1 goes on until the model ends it"},
+                             .group = group_answer,
+                             .help = "tokens of one answer at most; -1 goes on until the model ends it"},
     [OPTION_STOP] = {.name = "stop", .kind = KIND_TEXT, .argument = "TEXT", .otherwise = "", .commands = GENERATES,
                      .repeats = true, .group = group_answer,
                      .help = "end the answer where it comes to TEXT, which is not shown; may be given several times, "

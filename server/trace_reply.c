@@ -18,8 +18,8 @@ static bool read_id(const char *path, const char *ending, char id[TRACE_ID_BYTES
     return strcmp(path + length - after, ending) == 0 && !strchr(id, '/');
 }
 
-static char *find_trace(server_core *server, const http_request *request, http_reply *reply, const char *ending, char *id,
-                        size_t *length) {
+static char *find_trace(server_core *server, const http_request *request, http_reply *reply, const char *ending,
+                        char *id, size_t *length) {
     char *text =
         read_id(request->path, ending, id) ? trace_store_get(server->traces, id, request->client, length) : NULL;
     if (!text) reply_json(server, reply, 404, error_json(404, NULL, "there is no such trace (any more)"));
