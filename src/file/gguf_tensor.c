@@ -96,6 +96,7 @@ static uint64_t bytes_up_to_next(const ex_tensor *tensor, const ex_tensor *next,
 /* From offsets in the data section to places in the file. The last tensor need not be padded: some writers leave the
  * padding out. */
 ex_code ex_reader_place_tensors(ex_reader *r) {
+    if (!r->file->n_tensors) return EX_OK; /* then there is no list to point into */
     const ex_map *map = &r->part->map;
     uint64_t start = 0, expected = 0;
     bool fits = ex_round_up(r->part->described, r->part->alignment, &start);
