@@ -41,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool special = kind == 0 && data[0] & 2;
     const ex_tokenizer *tokenizer = tokenizer_of(kind);
     const uint8_t *text = data + 1;
+    /* SentencePiece writes spaces as U+2581, so that one from the text comes back as a space. */
+    if (kind == 1 && memmem(text, size - 1, "\xE2\x96\x81", 3)) return 0;
     size_t length = size - 1, count = 0, again = 0;
     uint32_t flags = special ? EX_TOKENIZE_SPECIAL : 0;
     ex_error error = {0};
