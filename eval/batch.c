@@ -19,7 +19,6 @@ typedef struct slot {
     size_t n_tokens, token_capacity;
     char *text;
     size_t n_text, text_capacity;
-    size_t n_ahead; /* positions of looking ahead that are not the answer's */
     double seconds;
 } slot;
 
@@ -106,7 +105,7 @@ ex_code eval_batch_start(eval_batch *batch, const eval_order *order, ex_error *e
     if (code != EX_OK) return code;
     one->order = *order;
     one->pooling = (eval_pooling){0};
-    one->n_tokens = one->n_text = one->n_ahead = 0;
+    one->n_tokens = one->n_text = 0;
     one->seconds = now() - start;
     batch->n_active++;
     return EX_OK;
@@ -140,21 +139,13 @@ static bool keep_text(slot *one, ex_string text) {
     return true;
 }
 
-/* Looking ahead evaluates each candidate; where one of them is the token, that evaluation is the answer's own. */
-static size_t positions_ahead(const slot *one, const ex_event *event) {
-    if (!event->choice || event->choice->n_ahead == 0 || event->kind == EX_EVENT_INSERTED) return 0;
-    const size_t all = event->choice->n_ahead * (size_t)one->order.policy->lookahead;
-    return event->kind == EX_EVENT_TOKEN ? all - 1 : all;
-}
-
-/* A rewinding evaluates the token before the place again. */
+/* Without the prompt, whose last token is the first thing that the generator evaluates. */
 static size_t forwarded(const slot *one) {
-    const ex_effort effort = ex_generator_effort(one->generator);
-    return one->n_tokens + one->n_ahead + effort.n_lost + effort.n_taken_back + effort.n_rewound;
+    const size_t all = ex_generator_effort(one->generator).n_forwarded;
+    return all > 0 ? all - 1 : 0;
 }
 
 static ex_code take_event(slot *one, const ex_event *event, ex_error *error) {
-    one->n_ahead += positions_ahead(one, event);
     bool is_kept = keep_text(one, event->text);
     if (event->kind != EX_EVENT_END) {
         eval_pooling_add(&one->pooling, event);

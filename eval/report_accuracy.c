@@ -64,25 +64,28 @@ static void write_abstentions(eval_page *page, const eval_summary *summary, cons
 
 /* ---- charts ---------------------------------------------------------------------------------------------------- */
 
+typedef void (*say_function)(eval_sentence *sentence, const eval_summary *summary, const eval_scope *scope);
+typedef void (*chart_function)(eval_page *page, const eval_summary *summary, const eval_scope *scope,
+                               const char *caption);
+
+/* A panel for each scope, under its own sentence. */
+static void write_panels(eval_page *page, const eval_summary *summary, say_function say, chart_function draw) {
+    eval_panels_begin(page);
+    for (size_t i = 0; i < summary->n_scopes; i++) {
+        eval_sentence caption = {{0}, 0};
+        say(&caption, summary, eval_scope_shown(summary, i));
+        draw(page, summary, eval_scope_shown(summary, i), caption.text);
+    }
+    eval_panels_end(page);
+}
+
 static void write_charts(eval_page *page, const eval_summary *summary) {
     if (!page->is_html) return;
     eval_page_heading(page, 3, "cost", "Accuracy against cost");
-    eval_panels_begin(page);
-    for (size_t i = 0; i < summary->n_scopes; i++) {
-        eval_sentence caption = {{0}, 0};
-        eval_say_leader(&caption, summary, eval_scope_shown(summary, i));
-        eval_chart_cost(page, summary, eval_scope_shown(summary, i), caption.text);
-    }
-    eval_panels_end(page);
+    write_panels(page, summary, eval_say_leader, eval_chart_cost);
     if (summary->n_arms < 2) return;
     eval_page_heading(page, 3, "differences", "Differences to the baseline");
-    eval_panels_begin(page);
-    for (size_t i = 0; i < summary->n_scopes; i++) {
-        eval_sentence caption = {{0}, 0};
-        eval_say_count(&caption, summary, eval_scope_shown(summary, i));
-        eval_chart_forest(page, summary, eval_scope_shown(summary, i), caption.text);
-    }
-    eval_panels_end(page);
+    write_panels(page, summary, eval_say_count, eval_chart_forest);
     eval_page_heading(page, 3, "numbers", "The numbers");
 }
 

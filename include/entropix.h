@@ -277,6 +277,7 @@ typedef struct ex_effort { /* of this answer so far; what was given up counts to
     const uint64_t *fired;   /* decisions of each rule, [ex_rules_count] + 1, the last for "plain" */
     size_t n_branched, n_rewound; /* times */
     size_t n_lost, n_taken_back;  /* tokens of branches that were not kept, and those that were taken back */
+    size_t n_forwarded; /* positions evaluated since the prompt, whatever for; ex_generator_prompt_later: its too */
 } ex_effort;
 EX_API ex_effort ex_generator_effort(const ex_generator *generator);
 /* Tokens that the session holds already, for penalties and traces. Call it before ex_generator_prompt, once for all. */

@@ -1,6 +1,5 @@
 /* completion_format.c - chunks, finishes, usage and whole answers, in the shapes that clients of the API expect. Lines
  * of a trace are JSON already and go in as they are. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,8 +16,6 @@ static const char *const end_names[] = {
 
 /* ---- probabilities ----------------------------------------------------------------------------------------------- */
 
-static json_t *real_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static json_t *bytes_of(ex_string text) {
     json_t *bytes = json_array();
     for (size_t i = 0; i < text.length; i++) json_array_append_new(bytes, json_integer((unsigned char)text.data[i]));
@@ -28,7 +25,7 @@ static json_t *bytes_of(ex_string text) {
 static json_t *one_logprob(const server_completion *completion, int32_t token, double log_probability) {
     const ex_string text = ex_token_text(ex_engine_tokenizer(completion->request.engine), token, true);
     return json_pack("{s:o, s:o, s:o}", "token", json_of_bytes(text.data, text.length), "logprob",
-                     real_or_null(log_probability), "bytes", bytes_of(text));
+                     json_of_number(log_probability), "bytes", bytes_of(text));
 }
 
 json_t *format_logprob(const server_completion *completion, const ex_event *event) {
@@ -99,30 +96,34 @@ static void add_lines(server_text *out, completion_choice *choice) {
     text_clear(&choice->lines);
 }
 
-static json_t *delta_of(server_completion *completion, completion_choice *choice, const char *text, size_t length) {
+static json_t *delta_of(completion_choice *choice, const char *text, size_t length) {
     json_t *content = json_of_bytes(text, length);
     if (!choice->has_role) {
         choice->has_role = true;
         return json_pack("{s:s, s:o}", "role", "assistant", "content", content);
     }
-    (void)completion;
     return json_pack("{s:o}", "content", content);
+}
+
+/* The event with this part of the answer, and the lines of the trace that came before it. */
+static void add_chunk(server_text *out, server_completion *completion, completion_choice *choice, json_t *part) {
+    text_add_string(out, "data: ");
+    add_open(out, chunk_frame(completion, json_pack("[o]", part)));
+    if (choice->lines.length > 0) add_lines(out, choice);
+    text_add_string(out, "}\n\n");
 }
 
 void format_delta(server_text *out, server_completion *completion, size_t index, const char *text, size_t length) {
     completion_choice *choice = &completion->choices[index];
     json_t *part = json_pack("{s:I}", "index", (json_int_t)index);
     if (completion->request.is_chat)
-        json_object_set_new(part, "delta", delta_of(completion, choice, text, length));
+        json_object_set_new(part, "delta", delta_of(choice, text, length));
     else
         json_object_set_new(part, "text", json_of_bytes(text, length));
     json_object_set_new(part, "logprobs", take_logprobs(completion, choice));
     json_object_set_new(part, "finish_reason", json_null());
     choice->text_length += length;
-    text_add_string(out, "data: ");
-    add_open(out, chunk_frame(completion, json_pack("[o]", part)));
-    if (choice->lines.length > 0) add_lines(out, choice);
-    text_add_string(out, "}\n\n");
+    add_chunk(out, completion, choice, part);
 }
 
 void format_finish(server_text *out, server_completion *completion, size_t index) {
@@ -134,10 +135,7 @@ void format_finish(server_text *out, server_completion *completion, size_t index
         json_object_set_new(part, "text", json_string(""));
     json_object_set_new(part, "logprobs", json_null());
     json_object_set_new(part, "finish_reason", json_string(finish_reasons[choice->end]));
-    text_add_string(out, "data: ");
-    add_open(out, chunk_frame(completion, json_pack("[o]", part)));
-    if (choice->lines.length > 0) add_lines(out, choice);
-    text_add_string(out, "}\n\n");
+    add_chunk(out, completion, choice, part);
 }
 
 static json_t *usage_of(const server_completion *completion) {
@@ -225,9 +223,9 @@ json_t *format_summary(const completion_choice *choice, size_t index, const ex_g
                             json_integer((json_int_t)choice->strategies[i].count));
     return json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I}", "choice", (json_int_t)index, "end",
                      end_names[choice->end], "tokens", (json_int_t)choice->n_tokens, "mean_logits_entropy",
-                     real_or_null(choice->sum_entropy / n), "mean_logits_varentropy",
-                     real_or_null(choice->sum_varentropy / n), "mean_attn_entropy",
-                     real_or_null(choice->sum_attn_entropy / n), "strategies", strategies, "branched",
+                     json_of_number(choice->sum_entropy / n), "mean_logits_varentropy",
+                     json_of_number(choice->sum_varentropy / n), "mean_attn_entropy",
+                     json_of_number(choice->sum_attn_entropy / n), "strategies", strategies, "branched",
                      (json_int_t)effort.n_branched, "rewound", (json_int_t)effort.n_rewound, "tokens_lost",
                      (json_int_t)effort.n_lost, "tokens_taken_back", (json_int_t)effort.n_taken_back);
 }

@@ -183,10 +183,7 @@ static bool read_rest(decide_request *request) {
     return true;
 }
 
-static bool read_request(decide_request *request, const char *text, size_t length) {
-    json_error_t error;
-    request->object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (!request->object) return refuse(request, "%s (column %d)", error.text, error.column);
+static bool read_request(decide_request *request) {
     if (!json_is_object(request->object)) return refuse(request, "a line must be a JSON object");
     return check_keys(request) && read_config(request) && read_logits(request) && read_scores(request) &&
            read_rest(request);
@@ -298,24 +295,30 @@ static bool answer_request(decide_request *request, ex_score_reducer *reducer, j
     return sample(request, &metrics, answer, &error) == EX_OK || refuse(request, "%s", error.message);
 }
 
-json_t *decide(const char *text, size_t length, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]) {
-    decide_request request = {0};
-    json_t *answer = json_object();
-    json_object_set_new(answer, "id", json_null());
-    bool good = read_request(&request, text, length);
-    json_t *id = json_object_get(request.object, "id");
-    if (id) json_object_set(answer, "id", id);
-    good = good && answer_request(&request, reducer, answer);
-    if (!good) {
+static json_t *refusal(json_t *id, const char *reason) { return json_pack("{s:O?, s:s}", "id", id, "error", reason); }
+
+json_t *decide_object(json_t *object, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]) {
+    decide_request request = {.object = object};
+    json_t *id = json_object_get(object, "id"), *answer = json_pack("{s:O?}", "id", id);
+    reason[0] = 0;
+    if (!read_request(&request) || !answer_request(&request, reducer, answer)) {
         snprintf(reason, DECIDE_REASON_BYTES, "%s", request.message);
-        json_t *refused = json_pack("{s:O, s:s}", "id", json_object_get(answer, "id"), "error", reason);
         json_decref(answer);
-        answer = refused;
-    } else {
-        reason[0] = 0;
+        answer = refusal(id, reason);
     }
-    json_decref(request.object);
     free(request.logits);
     free(request.scores);
+    return answer;
+}
+
+json_t *decide(const char *text, size_t length, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]) {
+    json_error_t error;
+    json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (!object) {
+        snprintf(reason, DECIDE_REASON_BYTES, "%s (column %d)", error.text, error.column);
+        return refusal(NULL, reason);
+    }
+    json_t *answer = decide_object(object, reducer, reason);
+    json_decref(object);
     return answer;
 }

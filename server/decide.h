@@ -11,5 +11,7 @@ enum { DECIDE_REASON_BYTES = 500 };
 /* Answers one request. Where it cannot be answered, `reason` says why and the answer is {"id": …, "error": reason};
  * otherwise `reason` is empty. NULL when memory is out. The reducer is scratch: one thread uses it at a time. */
 json_t *decide(const char *text, size_t length, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]);
+/* The same for a request that is read already. */
+json_t *decide_object(json_t *object, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]);
 
 #endif

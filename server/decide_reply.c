@@ -3,15 +3,7 @@
 #include "decide.h"
 #include "server_parts.h"
 
-void handle_decide(void *context, const http_request *request, http_reply *reply) {
-    server_core *server = context;
-    request_problem problem;
-    json_t *body = request_json(request->body, request->body_length, &server->options.limits, &problem);
-    if (!body) {
-        reply_problem(server, reply, &problem);
-        return;
-    }
-    json_decref(body);
+static void answer(server_core *server, http_reply *reply, json_t *request) {
     ex_score_reducer *reducer;
     ex_error error;
     if (ex_score_reducer_open(&reducer, &error) != EX_OK) {
@@ -19,12 +11,21 @@ void handle_decide(void *context, const http_request *request, http_reply *reply
         return;
     }
     char reason[DECIDE_REASON_BYTES];
-    json_t *answer = decide(request->body, request->body_length, reducer, reason);
+    json_t *decision = decide_object(request, reducer, reason);
     ex_score_reducer_close(reducer);
     if (!reason[0]) {
-        reply_json(server, reply, 200, answer);
+        reply_json(server, reply, 200, decision);
         return;
     }
-    json_decref(answer);
+    json_decref(decision);
     reply_json(server, reply, 400, error_json(400, NULL, reason));
+}
+
+void handle_decide(void *context, const http_request *request, http_reply *reply) {
+    server_core *server = context;
+    request_problem problem;
+    json_t *body = request_json(request->body, request->body_length, &server->options.limits, &problem);
+    if (body) answer(server, reply, body);
+    else reply_problem(server, reply, &problem);
+    json_decref(body);
 }

@@ -28,7 +28,7 @@ typedef struct request_fork { /* goes on from an earlier answer */
 typedef struct completion_request {
     json_t *body;              /* owns what is borrowed below */
     const ex_engine *engine;
-    bool is_chat, streams, includes_usage, echoes;
+    bool is_chat, streams, includes_usage;
     const char *model;         /* NULL: not said */
     int32_t *tokens;           /* the prompt */
     size_t n_tokens;

@@ -71,7 +71,6 @@ void slots_begin(answer_slots *slots, scheduler_job *job) {
     slot->index = job->n_begun++;
     slot->n_tokens = job->request.n_tokens;
     slot->effort = (ex_effort){0};
-    slot->n_looked = 0;
     slot->last_token = 0;
     memcpy(slot->tokens, job->request.tokens, slot->n_tokens * sizeof *slot->tokens);
     ex_error error;
@@ -116,15 +115,12 @@ static void count_token(answer_slots *slots, answer_slot *slot, const ex_event *
     telemetry_observe(counts, HISTOGRAM_VARENTROPY, metrics->logits_varentropy);
     telemetry_observe(counts, HISTOGRAM_ATTENTION_ENTROPY, metrics->attn_entropy);
     telemetry_strategy(counts, event->choice->decision.strategy);
-    const int32_t lookahead = ex_sampler_policy(ex_generator_sampler(slot->generator))->lookahead;
-    slot->n_looked += event->choice->n_ahead * (size_t)(lookahead > 0 ? lookahead : 0);
 }
 
 static void count_effort(answer_slots *slots, answer_slot *slot) {
     const ex_effort effort = ex_generator_effort(slot->generator);
-    const size_t lost = effort.n_lost + effort.n_taken_back;
-    telemetry_add(slots->counts, COUNT_TOKENS_LOST, lost);
-    slot->job->usage.n_forwarded += slot->n_tokens - slot->job->request.n_tokens + lost + slot->n_looked;
+    telemetry_add(slots->counts, COUNT_TOKENS_LOST, effort.n_lost + effort.n_taken_back);
+    slot->job->usage.n_forwarded += effort.n_forwarded;
 }
 
 static void pass_event(answer_slots *slots, answer_slot *slot, const ex_event *event, double now) {

@@ -15,7 +15,6 @@ typedef struct answer_slot {
     int32_t *tokens;    /* [n_context] prompt and answer */
     size_t n_tokens;
     ex_effort effort;   /* as it was counted last */
-    size_t n_looked;    /* positions of candidates that were looked beyond */
     double last_token;  /* seconds on the clock */
 } answer_slot;
 

@@ -1,6 +1,7 @@
 /* text.c - a text that grows. */
 #include "text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,3 +77,5 @@ json_t *json_of_bytes(const char *bytes, size_t length) {
     text_free(&text);
     return value;
 }
+
+json_t *json_of_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }

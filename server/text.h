@@ -22,5 +22,7 @@ void text_free(server_text *text);
 
 /* The bytes as a JSON text, with U+FFFD for what is not UTF-8. */
 json_t *json_of_bytes(const char *bytes, size_t length);
+/* The number, or null where it is not finite. */
+json_t *json_of_number(double value);
 
 #endif

@@ -1,5 +1,4 @@
 /* trace_reply.c - a trace as it was written, and what another policy would have decided. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +35,6 @@ void handle_trace(void *context, const http_request *request, http_reply *reply)
 
 /* ---- replay ------------------------------------------------------------------------------------------------------ */
 
-static json_t *real_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
-
 static const struct {
     uint32_t bit;
     const char *name;
@@ -58,10 +55,10 @@ static json_t *list_candidates(const ex_tokenizer *tokenizer, const ex_distribut
     for (size_t i = 0; i < distribution->count && i < 32; i++) {
         const ex_candidate *candidate = &distribution->candidates[i];
         const ex_string text = ex_token_text(tokenizer, candidate->token, true);
-        json_array_append_new(list,
-                              json_pack("[i, o, o, o, o]", (int)candidate->token, json_of_bytes(text.data, text.length),
-                                        real_or_null(candidate->log_probability), real_or_null(candidate->probability),
-                                        real_or_null(candidate->score)));
+        json_t *row = json_pack("[i, o, o, o, o]", (int)candidate->token, json_of_bytes(text.data, text.length),
+                                json_of_number(candidate->log_probability), json_of_number(candidate->probability),
+                                json_of_number(candidate->score));
+        json_array_append_new(list, row);
     }
     return list;
 }
@@ -76,7 +73,7 @@ static json_t *describe_step(const ex_tokenizer *tokenizer, const ex_replay_step
     json_t *replayed = json_pack("{s:s, s:s, s:f, s:f, s:i, s:f, s:o, s:s, s:o, s:o}", "strategy", decision->strategy,
                                  "action", ex_action_name(decision->action), "temperature", decision->temperature,
                                  "top_p", decision->top_p, "top_k", (int)decision->top_k, "min_p", decision->min_p,
-                                 "margin", real_or_null(decision->margin), "margin_metric", decision->margin_metric,
+                                 "margin", json_of_number(decision->margin), "margin_metric", decision->margin_metric,
                                  "candidates", list_candidates(tokenizer, &choice->distribution), "drawn",
                                  drawn == EX_TOKEN_NONE ? json_null() : json_integer(drawn));
     json_object_update(value, replayed);

@@ -33,6 +33,7 @@ static void add(gathering *all, ex_generator *generator) {
 
 static ex_code resume(ex_generator *generator, const ex_step *steps, ex_error *error) {
     for (size_t i = 0; i < generator->wants.count; i++) generator->wants.steps[i] = steps[i];
+    generator->effort.n_forwarded += generator->wants.count;
     ex_code code = ex_generator_resume(generator, error);
     return code == EX_OK ? ex_generator_go_on(generator, error) : code;
 }
