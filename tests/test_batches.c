@@ -159,6 +159,46 @@ static bool generate(job *j, ex_session *session, ex_error *error) {
     return code == EX_OK && event.kind == EX_EVENT_END;
 }
 
+/* ---- what it costs ----------------------------------------------------------------------------------------------- */
+
+/* Nothing is evaluated for the last token but where it was looked beyond. */
+static void test_positions_are_counted(void **state) {
+    (void)state;
+    static const char *const rules[] = {
+        "[any]\ntemperature = 3\n",
+        "[adaptive]\ntemperature = 4\ntop_k = 20\ntop_p = 1\nmin_p = 0\ncandidates = 6\n"};
+    ex_engine *engine = open_engine(2);
+    ex_session *session = open_session(engine, N_CONTEXT);
+    for (size_t i = 0; i < 2; i++) {
+        job j = {.seed = 5, .n_predict = 20};
+        j.policy = preset("entropix");
+        set(&j.policy, "rules", rules[i]);
+        set(&j.policy, "lookahead", i == 0 ? "0" : "1");
+        ex_error error;
+        ex_event event;
+        size_t expected = 0, n_ahead = 0;
+        ex_session_rewind(session, 0, &error);
+        ex_generator *generator = open_generator(&j, session, &error);
+        assert_non_null(generator);
+        assert_ok(ex_generator_prompt(generator, (int32_t[]){1, 2, 3}, 3, &error), &error);
+        assert_int_equal(ex_generator_effort(generator).n_forwarded, 0);
+        for (size_t n = 0; n < j.n_predict; n++) {
+            assert_ok(ex_generator_next(generator, &event, &error), &error);
+            assert_int_equal(event.kind, EX_EVENT_TOKEN);
+            n_ahead += event.choice->n_ahead;
+            if (event.choice->n_ahead > 0) expected += event.choice->n_ahead;
+            else if (n + 1 < j.n_predict) expected++;
+        }
+        assert_ok(ex_generator_next(generator, &event, &error), &error);
+        assert_int_equal(event.kind, EX_EVENT_END);
+        assert_int_equal(ex_generator_effort(generator).n_forwarded, expected);
+        assert_true(i == 0 ? n_ahead == 0 : n_ahead > 20);
+        ex_generator_close(generator);
+    }
+    ex_session_close(session);
+    ex_engine_close(engine);
+}
+
 /* ---- joining and leaving ----------------------------------------------------------------------------------------- */
 
 enum { N_JOBS = 48, N_FAMILIES = 3 };
@@ -577,7 +617,7 @@ static void test_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joining_and_leaving), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_passes_that_fail),
+        cmocka_unit_test(test_passes_that_fail),   cmocka_unit_test(test_positions_are_counted),
         cmocka_unit_test(test_likely_tokens),       cmocka_unit_test(test_forks_leave_nothing),
         cmocka_unit_test(test_threads),
     };
