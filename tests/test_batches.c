@@ -174,6 +174,8 @@ static void test_positions_are_counted(void **state) {
         j.policy = preset("entropix");
         set(&j.policy, "rules", rules[i]);
         set(&j.policy, "lookahead", i == 0 ? "0" : "1");
+        set(&j.policy, "candidates", "6");
+        set(&j.policy, "score_attn_entropy", "-0.5");
         ex_error error;
         ex_event event;
         size_t expected = 0, n_ahead = 0;
