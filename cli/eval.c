@@ -15,12 +15,12 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* The tasks that come with the program: the source tree's, or those of an installation. */
-static const char *task_folder(void) {
-    static const char *const places[] = {ENTROPIX_SOURCE_DIR "/eval/tasks", ENTROPIX_DATA_DIR "/tasks"};
-    for (size_t i = 0; i + 1 < sizeof places / sizeof *places; i++)
-        if (access(places[i], R_OK) == 0) return places[i];
-    return places[sizeof places / sizeof *places - 1];
+/* The tasks that come with the program: the source tree's, or those of an installation, which may have been moved. */
+static void find_task_folder(char folder[PATH_SIZE]) {
+    snprintf(folder, PATH_SIZE, "%s/eval/tasks", ENTROPIX_SOURCE_DIR);
+    if (access(folder, R_OK) == 0) return;
+    if (installed_path(folder, PATH_SIZE, "tasks") && access(folder, R_OK) == 0) return;
+    snprintf(folder, PATH_SIZE, "%s/tasks", ENTROPIX_DATA_DIR);
 }
 
 static bool is_stopped(void *context) {
@@ -40,7 +40,6 @@ static int read_terms(eval_terms *terms, const cli_options *options) {
     if (eval_shard_find(&shard, option_text(options, OPTION_SHARD), getenv, &error) != EX_OK) return report(&error);
     *terms = (eval_terms){.tasks = options->values[OPTION_TASK].texts,
                           .n_tasks = options->values[OPTION_TASK].n_texts,
-                          .task_folder = task_folder(),
                           .limit = (size_t)option_integer(options, OPTION_LIMIT),
                           .policies = option_text(options, OPTION_POLICIES),
                           .votes = option_text(options, OPTION_VOTE),
@@ -104,9 +103,11 @@ static int run_all(const cli_options *options) {
     eval_plan *plan = NULL;
     ex_engine *engine = NULL;
     ex_error error;
-    char folder[PATH_SIZE];
+    char folder[PATH_SIZE], task_folder[PATH_SIZE];
     int status = read_terms(&terms, options);
     if (status != STATUS_OK) return status;
+    find_task_folder(task_folder);
+    terms.task_folder = task_folder;
     folder_of(folder, options, &terms);
     char *model = model_path(options);
     if (!model) return STATUS_INPUT;

@@ -113,7 +113,7 @@ static void print_bad(const eval_run_task *task) {
     printf("\n%s: %zu line%s that %s no question%s\n", task->name, task->n_bad, task->n_bad == 1 ? "" : "s",
            task->n_bad == 1 ? "is" : "are", task->n_bad == 1 ? "" : "s");
     for (size_t i = 0; i < task->n_bad && i < SHOWN; i++)
-        printf("  line %zu: %s\n", task->bad[i].line, task->bad[i].reason);
+        printf("  %s: %s\n", task->bad[i].place, task->bad[i].reason);
     if (task->n_bad > SHOWN) printf("  … and %zu more, in run.json\n", task->n_bad - SHOWN);
 }
 

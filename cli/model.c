@@ -13,8 +13,7 @@
 #define SHIPPED_MODEL "entropix-40m-q6_k.gguf"
 enum { CONTEXT_COMMON = 4096, PLACES_MAX = 5, PATH_SIZE = 4096 };
 
-/* <prefix>/share/entropix as seen from <prefix>/bin, so that an installation can be moved. */
-static bool path_beside_program(char *path, size_t size) {
+bool installed_path(char *path, size_t size, const char *name) {
     char program[PATH_SIZE];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0) return false;
@@ -24,14 +23,14 @@ static bool path_beside_program(char *path, size_t size) {
         if (!slash) return false;
         *slash = '\0';
     }
-    int length = snprintf(path, size, "%s/share/entropix/" SHIPPED_MODEL, program);
+    int length = snprintf(path, size, "%s/share/entropix/%s", program, name);
     return length > 0 && (size_t)length < size;
 }
 
 static int shipped_places(char places[PLACES_MAX][PATH_SIZE]) {
     int n = 0;
     snprintf(places[n++], PATH_SIZE, "%s/models/" SHIPPED_MODEL, ENTROPIX_SOURCE_DIR);
-    if (path_beside_program(places[n], PATH_SIZE)) n++;
+    if (installed_path(places[n], PATH_SIZE, SHIPPED_MODEL)) n++;
     snprintf(places[n++], PATH_SIZE, "%s/" SHIPPED_MODEL, ENTROPIX_DATA_DIR);
     snprintf(places[n++], PATH_SIZE, "models/" SHIPPED_MODEL);
     return n;

@@ -108,8 +108,12 @@ static void read_bad(reader *from, const json_t *object, eval_run_task *task) {
     for (size_t i = 0; i < count && from->code == EX_OK; i++) {
         const json_t *line = json_array_get(bad, i);
         const char *reason = json_string_value(json_object_get(line, "reason"));
-        task->bad[task->n_bad].line = integer_of(from, line, "line");
-        snprintf(task->bad[task->n_bad++].reason, sizeof task->bad->reason, "%s", reason ? reason : "");
+        const char *place = json_string_value(json_object_get(line, "place"));
+        eval_bad_line *to = &task->bad[task->n_bad++];
+        to->line = integer_of(from, line, "line");
+        if (!place) fail_key(from, "place");
+        snprintf(to->place, sizeof to->place, "%s", place ? place : "");
+        snprintf(to->reason, sizeof to->reason, "%s", reason ? reason : "");
     }
 }
 

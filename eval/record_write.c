@@ -147,6 +147,7 @@ static json_t *question_of(const eval_run_task *task, size_t index) {
 
 static json_t *bad_of(const eval_bad_line *bad) {
     builder object = {json_object(), false};
+    put(&object, "place", text_of(bad->place));
     put(&object, "line", count_of(bad->line));
     put(&object, "reason", text_of(bad->reason));
     return built(&object);

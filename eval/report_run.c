@@ -87,12 +87,13 @@ void eval_write_run(eval_page *page, const eval_summary *summary) {
 }
 
 void eval_write_bad_lines(eval_page *page, const eval_summary *summary) {
-    eval_page_paragraph(page, "%zu lines were passed over.", summary->n_bad);
+    eval_page_paragraph(page, summary->n_bad == 1 ? "%zu line was passed over." : "%zu lines were passed over.",
+                        summary->n_bad);
     eval_page_list_begin(page);
     for (size_t i = 0; i < summary->run->n_tasks; i++) {
         const eval_run_task *task = &summary->run->tasks[i];
         for (size_t k = 0; k < task->n_bad; k++)
-            eval_page_item(page, "%s:%zu: %s", task->name, task->bad[k].line, task->bad[k].reason);
+            eval_page_item(page, "%s: %s", task->bad[k].place, task->bad[k].reason);
     }
     eval_page_list_end(page);
 }

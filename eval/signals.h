@@ -71,7 +71,7 @@ bool eval_right_probability(const double *doubt, const bool *right, const uint32
 /* ---- Abstaining ---- */
 
 typedef struct eval_abstention {
-    double threshold; /* answered where doubt <= threshold; NaN where halves have their own */
+    double threshold; /* answered where doubt <= threshold */
     double coverage;  /* share that is answered */
     double risk;      /* share of the answered that is wrong; NaN when nothing is answered */
     size_t n, n_answered, n_wrong, n_wrong_avoided, n_right_lost; /* n_wrong: of all n */
@@ -93,10 +93,5 @@ eval_abstention eval_abstain(const double *doubt, const bool *wrong, size_t n, d
 
 /* The lowest threshold that answers at least the share `coverage` of these. *threshold is NaN when there are none. */
 bool eval_coverage_threshold(const double *doubt, size_t n, double coverage, double *threshold);
-
-/* Abstaining with thresholds that each half takes from the other (as in eval_right_probability): the coverage reached
- * differs a little from the one asked for, and the result owes nothing to the answers it is counted on. */
-bool eval_abstain_crossed(const double *doubt, const bool *wrong, const uint32_t *group, size_t n, double coverage,
-                          uint64_t seed, eval_abstention *abstention);
 
 #endif

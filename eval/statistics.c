@@ -1,9 +1,8 @@
-/* statistics.c - exact tests, correction for many of them, and votes. */
+/* statistics.c - exact tests, and correction for many of them. */
 #include "statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 double eval_mcnemar_p(size_t n_only_a, size_t n_only_b) {
     size_t n = n_only_a + n_only_b, smaller = n_only_a < n_only_b ? n_only_a : n_only_b;
@@ -72,32 +71,4 @@ bool eval_holm(const double *p, size_t n, double *adjusted) {
     }
     free(order);
     return true;
-}
-
-static double weight_of(const char *const *answers, const double *weights, size_t i) {
-    if (!answers[i]) return 0;
-    return !weights ? 1 : weights[i] > 0 ? weights[i] : 0;
-}
-
-eval_majority_vote eval_majority(const char *const *answers, const double *weights, size_t n) {
-    eval_majority_vote vote = {.winner = SIZE_MAX, .share = NAN};
-    double largest = 0, total = 0;
-    for (size_t i = 0; i < n; i++) {
-        double weight = 0;
-        size_t n_alike = 0;
-        for (size_t j = 0; j < n && weight_of(answers, weights, i) > 0; j++) {
-            if (!(weight_of(answers, weights, j) > 0) || strcmp(answers[i], answers[j]) != 0) continue;
-            if (j < i) break; /* counted where it came first */
-            weight += weight_of(answers, weights, j);
-            n_alike++;
-        }
-        total += weight;
-        vote.n_votes += n_alike;
-        if (weight <= largest) continue;
-        largest = weight;
-        vote.winner = i;
-        vote.n_winner = n_alike;
-    }
-    if (total > 0) vote.share = largest / total;
-    return vote;
 }

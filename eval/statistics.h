@@ -1,4 +1,4 @@
-/* statistics.h - how sure a comparison of policies is: intervals, tests and votes over questions and seeds.
+/* statistics.h - how sure a comparison of policies is: intervals and tests over questions and seeds.
  *
  * Scores are arrays [n_questions][n_seeds], row after row: values[question * n_seeds + seed], in [0,1] unless a
  * function says otherwise, NaN where an answer is missing. Every question weighs the same, however many of its seeds
@@ -86,16 +86,5 @@ double eval_mcnemar_p(size_t n_only_a, size_t n_only_b);
  * 0), at most 1. A hypothesis is rejected at level alpha when its adjusted p is at most alpha. NaN stays NaN and
  * counts as no hypothesis. `adjusted` may be `p`. */
 bool eval_holm(const double *p, size_t n, double *adjusted);
-
-typedef struct eval_majority_vote {
-    size_t winner;   /* index of the first answer that says what won; SIZE_MAX when there is none */
-    size_t n_winner; /* answers that agree with it */
-    size_t n_votes;  /* answers that are not NULL */
-    double share;    /* of the weight that it got; of the answers, without weights */
-} eval_majority_vote;
-
-/* Majority of answers that are already normalised; NULL is an abstention. `weights` may be NULL (each 1); answers of
- * a weight that is not positive do not vote. Equal sums: the one that came first wins. */
-eval_majority_vote eval_majority(const char *const *answers, const double *weights, size_t n);
 
 #endif

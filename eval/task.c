@@ -33,7 +33,7 @@ ex_code eval_task_reject(eval_task *task, size_t line, const char *reason, ex_er
     while (i < task->n_questions && task->questions[i].line != line) i++;
     if (i == task->n_questions)
         return eval_fail(error, EX_ERROR_ARGUMENT, line, "%s: line %zu is no question", task->path, line);
-    ex_code code = eval_task_add_bad(task, line, reason, error);
+    ex_code code = eval_task_add_bad(task, line, task->questions[i].place, reason, error);
     if (code != EX_OK) return code;
     eval_question_free(&task->questions[i]);
     memmove(&task->questions[i], &task->questions[i + 1], (task->n_questions - i - 1) * sizeof *task->questions);
@@ -104,8 +104,8 @@ static ex_code find_shots(const char *task_path, const eval_task *task, const ev
 
 static ex_code fail_empty(const eval_task *task, ex_error *error) {
     if (!task->n_bad) return eval_fail(error, EX_ERROR_FORMAT, 0, "%s: holds no question", task->path);
-    return eval_fail(error, EX_ERROR_FORMAT, task->bad[0].line, "%s:%zu: %s (and no other line is a question)",
-                     task->path, task->bad[0].line, task->bad[0].reason);
+    return eval_fail(error, EX_ERROR_FORMAT, task->bad[0].line, "%s: %s (and no other line is a question)",
+                     task->bad[0].place, task->bad[0].reason);
 }
 
 static ex_code load(eval_task *task, eval_settings *settings, const char *path, ex_error *error) {

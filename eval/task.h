@@ -14,6 +14,7 @@ typedef enum eval_kind {
 
 typedef struct eval_question {
     size_t line;            /* in the file of questions, from 1; in a folder, as if its files were one after another */
+    char *place;            /* FILE:LINE, the file as it was given; in a folder the file of that folder */
     char *id;               /* as the file names it; otherwise the line's number, in a folder FILE:LINE */
     char *prompt;           /* the user's message, or the text to continue: the template has been rendered */
     char *answer;           /* the right one as the file writes it; NULL: there is none, whatever comes is wrong */
@@ -26,6 +27,7 @@ typedef struct eval_question {
 
 typedef struct eval_bad_line {
     size_t line;
+    char place[200]; /* FILE:LINE as of a question; of a long path the end */
     char reason[200];
 } eval_bad_line;
 

@@ -155,7 +155,8 @@ static ex_code build_question(task_building *building, const eval_item *item, ev
                               ex_error *error) {
     question->line = item->line;
     question->id = strdup(item->id);
-    if (!question->id) return eval_fail_memory(error, "a question");
+    question->place = strdup(item->place);
+    if (!question->id || !question->place) return eval_fail_memory(error, "a question");
     ex_code code = set_answer(building, item->value, question, error);
     return code == EX_OK ? render_prompt(building, item->value, &question->prompt, error) : code;
 }
@@ -167,6 +168,7 @@ void eval_question_free(eval_question *question) {
     free(question->choices);
     free(question->is_right);
     free(question->id);
+    free(question->place);
     free(question->prompt);
     free(question->answer);
     *question = (eval_question){0};
@@ -185,7 +187,7 @@ static ex_code build_all(task_building *building, const eval_items *items, ex_er
         }
         eval_question_free(&question);
         if (code != EX_ERROR_FORMAT) return eval_fail(error, code, 0, "%s", reason.message);
-        code = eval_task_add_bad(task, items->items[i].line, reason.message, error);
+        code = eval_task_add_bad(task, items->items[i].line, items->items[i].place, reason.message, error);
         if (code != EX_OK) return code;
     }
     return EX_OK;

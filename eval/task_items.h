@@ -6,7 +6,7 @@
 
 typedef struct eval_item {
     size_t line;
-    char *id;
+    char *id, *place; /* as in eval_question */
     json_t *value; /* as layout.h has it, and "record": the record as it stands in the file */
 } eval_item;
 
@@ -22,6 +22,6 @@ ex_code eval_items_read(eval_items *items, const char *path, const eval_layout *
 void eval_items_free(eval_items *items);
 
 /* Appends to the task's bad lines. */
-ex_code eval_task_add_bad(eval_task *task, size_t line, const char *reason, ex_error *error);
+ex_code eval_task_add_bad(eval_task *task, size_t line, const char *place, const char *reason, ex_error *error);
 
 #endif

@@ -40,7 +40,9 @@ static void assert_choices(const eval_question *question, size_t count, const ch
 static void assert_bad(const eval_task *task, size_t index, size_t line, const char *part) {
     assert_true(index < task->n_bad);
     assert_int_equal(task->bad[index].line, line);
-    if (!strstr(task->bad[index].reason, part)) fail_msg("'%s' lacks '%s'", task->bad[index].reason, part);
+    char text[sizeof task->bad->place + sizeof task->bad->reason + 2];
+    snprintf(text, sizeof text, "%s: %s", task->bad[index].place, task->bad[index].reason);
+    if (!strstr(text, part)) fail_msg("'%s' lacks '%s'", text, part);
 }
 
 static bool grade(const eval_task *task, const eval_question *question, const char *text) {
@@ -203,7 +205,7 @@ static void test_mmlu_folder(void **state) {
     assert_int_equal(strncmp(task->questions[2].prompt, lamps, sizeof lamps - 1), 0);
     assert_string_equal(task->questions[3].id, "lamp_history_test.csv:5");
     assert_int_equal(task->n_bad, 3);
-    assert_bad(task, 0, 5, "lamp_history_test.csv:2: has 3 fields, but there are 6 columns");
+    assert_bad(task, 0, 5, "/lamp_history_test.csv:2: has 3 fields, but there are 6 columns");
     assert_bad(task, 1, 6, "lamp_history_test.csv:3: \"answer\" is 'E', the label of 0 choices");
     assert_bad(task, 2, 7, "lamp_history_test.csv:4: a quoted field has no end");
     eval_task_close(task);

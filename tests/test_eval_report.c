@@ -350,13 +350,14 @@ static void hostile_texts_stay_texts(void **state) {
     made.run->tasks[0].bad = calloc(1, sizeof *made.run->tasks[0].bad);
     made.run->tasks[0].n_bad = 1;
     made.run->tasks[0].bad[0].line = 7;
+    snprintf(made.run->tasks[0].bad[0].place, sizeof made.run->tasks[0].bad[0].place, "a <b>.jsonl:7");
     snprintf(made.run->tasks[0].bad[0].reason, sizeof made.run->tasks[0].bad[0].reason, "%s", "<img src=\"x\"> & more");
     report(&of, &made);
     assert_null(strstr(of.html, "<script"));
     assert_null(strstr(of.html, "<img"));
     assert_null(strstr(of.markdown, "<"));
     assert_has(of.html, "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;|**b**|`c` \xC2\xB7");
-    assert_has(of.html, ":7: &lt;img src=&quot;x&quot;&gt; &amp; more");
+    assert_has(of.html, "a &lt;b&gt;.jsonl:7: &lt;img src=&quot;x&quot;&gt; &amp; more");
     assert_has(of.markdown, "\\*\\*b\\*\\*");
     assert_has(of.markdown, "| &lt;script&gt;\\| | 2 | min\\_p &lt;b&gt; | 62.5 | 50.0 | 50.0 |");
     for (size_t i = 1; i < 4; i++)

@@ -34,6 +34,11 @@ static void test_votes(void **state) {
     assert_int_equal(eval_vote_take(EVAL_VOTE_TAIL, answers, 4, &share), 1);
     assert_int_equal(eval_vote_take(EVAL_VOTE_CONSISTENT, answers, 4, &share), 1);
     assert_int_equal(eval_vote_take(EVAL_VOTE_MAJORITY, answers, 1, NULL), 0);
+    assert_int_equal(eval_vote_take(EVAL_VOTE_MAJORITY, answers, 3, &share), 1); /* one each: the one that came first */
+    assert_true(is_close(share, 0.5, 1e-12));
+    const eval_answer silent[] = {answer_of(none, 0.9, 0.9, 0), answer_of(none, 0.1, 0.1, 0)};
+    assert_int_equal(eval_vote_take(EVAL_VOTE_CERTAIN, silent, 2, &share), 0);
+    assert_true(share == 0);
 }
 
 static void test_policies(void **state) {
@@ -54,31 +59,73 @@ static void test_policies(void **state) {
     }
 }
 
-static char *slurm(const char *name) {
-    if (strcmp(name, "SLURM_ARRAY_TASK_ID") == 0) return (char *)(uintptr_t)"7";
-    if (strcmp(name, "SLURM_ARRAY_TASK_MIN") == 0) return (char *)(uintptr_t)"5";
-    if (strcmp(name, "SLURM_ARRAY_TASK_COUNT") == 0) return (char *)(uintptr_t)"4";
+/* What launchers put into the environment. */
+static const char *const *environment;
+
+static char *variable(const char *name) {
+    for (const char *const *row = environment; row[0]; row += 2)
+        if (strcmp(name, row[0]) == 0) return (char *)(uintptr_t)row[1];
     return NULL;
 }
 
-static char *nothing(const char *name) {
-    (void)name;
-    return NULL;
+enum { VARIABLES_MAX = 6 };
+
+typedef struct launch {
+    const char *variables[2 * VARIABLES_MAX + 1];
+    size_t index, count;
+} launch;
+
+static const launch launches[] = {
+    {{NULL}, 0, 1},
+    {{"OMPI_COMM_WORLD_RANK", "2", "OMPI_COMM_WORLD_SIZE", "3"}, 2, 3},
+    {{"PMI_RANK", "0", "PMI_SIZE", "2"}, 0, 2},
+    {{"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_MIN", "5", "SLURM_ARRAY_TASK_COUNT", "4"}, 2, 4},
+    {{"SLURM_ARRAY_TASK_ID", "7", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "4",
+      "SLURM_ARRAY_TASK_STEP", "2"}, 3, 4},
+    {{"SLURM_PROCID", "1", "SLURM_STEP_NUM_TASKS", "4", "SLURM_NTASKS", "4"}, 1, 4},
+    {{"SLURM_PROCID", "0", "SLURM_NTASKS", "4"}, 0, 1}, /* the script of a batch job, not started by srun */
+    {{"SLURM_ARRAY_TASK_ID", "1", "SLURM_ARRAY_TASK_MIN", "0", "SLURM_ARRAY_TASK_COUNT", "2",
+      "SLURM_PROCID", "0", "SLURM_STEP_NUM_TASKS", "1"}, 1, 2},
+    {{"PMI_RANK", "1"}, 0, 1},
+};
+
+static const launch wrong_launches[] = {
+    {{"OMPI_COMM_WORLD_RANK", "3", "OMPI_COMM_WORLD_SIZE", "3"}, 0, 0},
+    {{"PMI_RANK", "-1", "PMI_SIZE", "3"}, 0, 0},
+    {{"SLURM_PROCID", "x", "SLURM_STEP_NUM_TASKS", "3"}, 0, 0},
+    {{"SLURM_ARRAY_TASK_ID", "1", "SLURM_ARRAY_TASK_MIN", "2", "SLURM_ARRAY_TASK_COUNT", "4"}, 0, 0},
+    {{"SLURM_ARRAY_TASK_ID", "9", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "3"}, 0, 0}, /* --array=1,5,9 */
+    {{"SLURM_ARRAY_TASK_ID", "2", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "3",
+      "SLURM_ARRAY_TASK_STEP", "0"}, 0, 0},
+};
+
+static void test_launchers(void **state) {
+    (void)state;
+    eval_shard shard;
+    ex_error error;
+    for (size_t i = 0; i < sizeof launches / sizeof *launches; i++) {
+        environment = launches[i].variables;
+        assert_ok(eval_shard_find(&shard, NULL, variable, &error), &error);
+        assert_int_equal(shard.index, launches[i].index);
+        assert_int_equal(shard.count, launches[i].count);
+    }
+    for (size_t i = 0; i < sizeof wrong_launches / sizeof *wrong_launches; i++) {
+        environment = wrong_launches[i].variables;
+        assert_int_equal(eval_shard_find(&shard, NULL, variable, &error), EX_ERROR_ARGUMENT);
+        assert_non_null(strstr(error.message, environment[0]));
+    }
 }
 
 static void test_shards(void **state) {
     (void)state;
     eval_shard shard;
     ex_error error;
-    assert_ok(eval_shard_find(&shard, "2/3", nothing, &error), &error);
-    assert_true(shard.index == 2 && shard.count == 3);
-    assert_ok(eval_shard_find(&shard, NULL, slurm, &error), &error);
+    environment = launches[1].variables; /* what was asked for comes first */
+    assert_ok(eval_shard_find(&shard, "2/4", variable, &error), &error);
     assert_true(shard.index == 2 && shard.count == 4);
-    assert_ok(eval_shard_find(&shard, NULL, nothing, &error), &error);
-    assert_true(shard.index == 0 && shard.count == 1);
     static const char *const wrong[] = {"", "1", "3/3", "-1/3", "1/0", "1/3x", "a/b", "1//3"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(eval_shard_find(&shard, wrong[i], nothing, &error), EX_ERROR_ARGUMENT);
+        assert_int_equal(eval_shard_find(&shard, wrong[i], variable, &error), EX_ERROR_ARGUMENT);
 }
 
 /* Every question of a half is in exactly one part, in order. */
@@ -123,7 +170,7 @@ static void test_records(void **state) {
     char id[] = "a", prompt[] = "1 \"+\" 1\n", right[] = "2", plain[] = "plain", text[] = "it is 2 \xC3\xA4\x01";
     char *ids[] = {id}, *prompts[] = {prompt}, *rights[] = {right};
     bool *choices_right[] = {NULL};
-    eval_bad_line bad = {5, "no question"};
+    eval_bad_line bad = {5, "some.jsonl:5", "no question"};
     eval_run_task task = {.name = plain, .kind = EVAL_CONTINUE, .digest = UINT64_MAX, .n_questions = 1,
                           .lines = &line_3, .ids = ids, .prompts = prompts, .right = rights, .n_choices = &n_choices,
                           .choices_right = choices_right, .bad = &bad, .n_bad = 1};
@@ -159,6 +206,8 @@ static void test_records(void **state) {
     assert_int_equal(n_results, 1);
     assert_true(results[0].seconds == 0.5 && read->tasks[0].digest == UINT64_MAX && read->tasks[0].bad[0].line == 5);
     assert_string_equal(read->tasks[0].prompts[0], prompt);
+    assert_string_equal(read->tasks[0].bad[0].place, "some.jsonl:5");
+    assert_string_equal(read->tasks[0].bad[0].reason, "no question");
     assert_ok(eval_result_format(&results[0], &again, &length, &error), &error);
     assert_string_equal(line, again);
     eval_records_free(read, results, n_results);
@@ -175,6 +224,7 @@ static void test_records(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_votes),   cmocka_unit_test(test_policies), cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_launchers),
         cmocka_unit_test(test_parts),   cmocka_unit_test(test_pooling),  cmocka_unit_test(test_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

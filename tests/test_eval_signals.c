@@ -257,24 +257,6 @@ static void test_threshold_of_a_coverage(void **state) {
     assert_true(isnan(threshold));
 }
 
-static void test_thresholds_of_the_other_half(void **state) {
-    (void)state;
-    /* Halves are the two groups: thresholds at 1/2 are 2 from the first and 20 from the second. */
-    const double doubt[] = {1, 2, 3, 4, 10, 20, 30, 1.5};
-    const bool wrong[] = {false, false, true, true, false, true, true, true};
-    const uint32_t group[] = {0, 0, 0, 0, 1, 1, 1, 1};
-    eval_abstention of;
-    assert_true(eval_abstain_crossed(doubt, wrong, group, 8, 0.5, 3, &of));
-    assert_int_equal(of.n_answered, 4 + 1); /* all of the first (threshold 10), 1.5 of the second (threshold 2) */
-    assert_int_equal(of.n_wrong, 5);
-    assert_int_equal(of.n_wrong_avoided, 2);
-    assert_int_equal(of.n_right_lost, 1);
-    assert_close(of.risk, 0.6, 1e-15);
-    assert_true(isnan(of.threshold));
-    assert_true(eval_abstain_crossed(NULL, NULL, NULL, 0, 0.5, 3, &of));
-    assert_true(of.n == 0 && isnan(of.coverage));
-}
-
 /* A probability that is right about itself has a small error; the same one pushed to the ends has not. */
 static void test_error_of_a_true_probability(void **state) {
     (void)state;
@@ -338,15 +320,10 @@ static bool attempt_curve(void) {
     return eval_risk_coverage(scores, positive, 8, NULL, &curve);
 }
 
-static bool attempt_crossed(void) {
-    eval_abstention of;
-    return eval_abstain_crossed(scores, positive, NULL, 8, 0.9, 1, &of);
-}
-
 static void test_memory_out(void **state) {
     (void)state;
     attempt *const attempts[] = {attempt_area,     attempt_points, attempt_error,  attempt_logistic,
-                                 attempt_isotonic, attempt_curve,  attempt_crossed};
+                                 attempt_isotonic, attempt_curve};
     for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
         long n_failed = 0;
         for (bool ok = false; !ok; n_failed += !ok) {
@@ -369,7 +346,6 @@ int main(void) {
         cmocka_unit_test(test_halves_keep_questions_whole),
         cmocka_unit_test(test_risk_and_coverage),
         cmocka_unit_test(test_threshold_of_a_coverage),
-        cmocka_unit_test(test_thresholds_of_the_other_half),
         cmocka_unit_test(test_error_of_a_true_probability),
         cmocka_unit_test(test_memory_out),
     };

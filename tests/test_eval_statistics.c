@@ -73,31 +73,6 @@ static void test_holm(void **state) {
     assert_true(eval_holm(NULL, 0, NULL));
 }
 
-static void test_majority(void **state) {
-    (void)state;
-    const char *answers[] = {"7", "12", NULL, "12", "7", "9", "12"};
-    eval_majority_vote vote = eval_majority(answers, NULL, 7);
-    assert_int_equal(vote.winner, 1);
-    assert_int_equal(vote.n_winner, 3);
-    assert_int_equal(vote.n_votes, 6);
-    assert_close(vote.share, 0.5, 1e-15);
-
-    vote = eval_majority(answers, NULL, 5); /* two each: the one that came first */
-    assert_int_equal(vote.winner, 0);
-    assert_int_equal(vote.n_winner, 2);
-
-    const double weights[] = {0.5, 0.1, 9, 0.2, 0.25, NAN, -3};
-    vote = eval_majority(answers, weights, 7);
-    assert_int_equal(vote.winner, 0);
-    assert_int_equal(vote.n_votes, 4);
-    assert_close(vote.share, 0.75 / 1.05, 1e-15);
-
-    const char *silent[] = {NULL, NULL};
-    vote = eval_majority(silent, NULL, 2);
-    assert_true(vote.winner == SIZE_MAX && vote.n_votes == 0 && isnan(vote.share));
-    assert_true(eval_majority(NULL, NULL, 0).winner == SIZE_MAX);
-}
-
 /* Resamples of 10 right among 20 are binomial(20, 1/2). With 19 degrees of freedom t is 2.093, the tail 1 - Phi(2.093
  * sqrt(20/19)) = 0.0159; P(X <= 4) = 0.0059 and P(X <= 5) = 0.0207, so the interval ends at 5 of 20 and at 15, and
  * half an answer further. */
@@ -281,7 +256,6 @@ int main(void) {
         cmocka_unit_test(test_mcnemar_p),
         cmocka_unit_test(test_mcnemar_takes_majorities),
         cmocka_unit_test(test_holm),
-        cmocka_unit_test(test_majority),
         cmocka_unit_test(test_accuracy_of_a_binomial),
         cmocka_unit_test(test_seeds_of_a_question_stay_together),
         cmocka_unit_test(test_missing_answers),

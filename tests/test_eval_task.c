@@ -304,6 +304,7 @@ static void test_reject(void **state) {
     assert_int_equal(task->n_bad, 1);
     assert_int_equal(task->bad[0].line, 2);
     assert_string_equal(task->bad[0].reason, "does not fit the context");
+    assert_non_null(strstr(task->bad[0].place, "/some.jsonl:2"));
     assert_true(task->digest == digest);
     assert_int_equal(eval_task_reject(task, 2, "again", &error), EX_ERROR_ARGUMENT);
     eval_task_close(task);
