@@ -149,7 +149,6 @@ static void end_stream(server_completion *completion, const ex_error *error) {
         format_last(&out, completion);
     write_stream(completion, &out);
     http_reply_end(completion->reply);
-    telemetry_response(completion->server->telemetry, 200);
 }
 
 static void send_answer(server_completion *completion) {
@@ -162,7 +161,6 @@ static void send_answer(server_completion *completion) {
         reply_error(completion->server, completion->reply, &error);
     } else {
         http_reply_send(completion->reply, 200, "application/json", out.bytes, out.length);
-        telemetry_response(completion->server->telemetry, 200);
     }
     text_free(&out);
 }

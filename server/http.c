@@ -166,6 +166,7 @@ ex_code http_open(http_server **out, const http_options *options, const http_rou
     server->limits = options->limits;
     server->routes = routes;
     server->context = context;
+    server->answered = options->answered;
     server->is_secure = options->certificate != NULL;
     code = http_rules_open(&server->rules, options, error);
     if (code == EX_OK) code = open_listener(server, options, error);

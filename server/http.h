@@ -30,6 +30,8 @@ typedef struct http_options {
     const char *const *origins; /* [n_origins] whose pages may ask (CORS), "*": any; none: only our own page */
     size_t n_origins;
     http_limits limits;
+    /* Told of every answer when it begins, with the context of the handlers, on the connection thread; or NULL. */
+    void (*answered)(void *context, unsigned status);
 } http_options;
 
 typedef struct http_request { /* valid until the handler returns */

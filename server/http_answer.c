@@ -87,7 +87,12 @@ static void add_headers(const http_exchange *exchange, struct MHD_Response *resp
         add(response, "Connection", "close");
 }
 
+void http_answer_tell(const http_server *server, unsigned status) {
+    if (server->answered) server->answered(server->context, status);
+}
+
 static enum MHD_Result queue(http_exchange *exchange, unsigned status, struct MHD_Response *response) {
+    http_answer_tell(exchange->connection->server, status);
     enum MHD_Result result = MHD_queue_response(exchange->connection->mhd, status, response);
     MHD_destroy_response(response);
     return result;

@@ -113,7 +113,10 @@ static void send_text(int socket, unsigned status, const char *message) {
 }
 
 void http_connection_refuse(http_connection *connection, unsigned status, const char *message) {
-    if (!connection->server->is_secure) send_text(connection->socket, status, message);
+    if (!connection->server->is_secure) {
+        http_answer_tell(connection->server, status);
+        send_text(connection->socket, status, message);
+    }
     shutdown(connection->socket, SHUT_RDWR);
     connection->is_hung_up = true;
 }

@@ -69,6 +69,7 @@ struct http_server {
     http_limits limits;
     const http_route *routes;
     void *context;
+    void (*answered)(void *context, unsigned status);
     bool is_secure;
     uint16_t port;
     struct MHD_Daemon *daemon;
@@ -123,6 +124,8 @@ void http_mailbox_close(http_mailbox *mailbox);
 enum MHD_Result http_answer_refusal(http_exchange *exchange, const http_refusal *refusal);
 /* Sends what the reply has, or lets the connection sleep until it has something. */
 enum MHD_Result http_answer(http_exchange *exchange, http_reply *reply);
+/* Whoever wants to know of answers hears of this one. */
+void http_answer_tell(const http_server *server, unsigned status);
 /* The whole text of an answer, for a socket that the HTTP library cannot answer any more. Returns its length. */
 size_t http_answer_text(char *buffer, size_t size, unsigned status, const char *message);
 

@@ -29,6 +29,7 @@ json_t *error_json(unsigned status, const char *parameter, const char *message) 
 }
 
 void reply_json(server_core *server, http_reply *reply, unsigned status, json_t *value) {
+    (void)server;
     server_text text = {0};
     text_add_json(&text, value);
     static const char no_memory[] = "{\"error\":{\"code\":503,\"message\":\"no memory for the answer\","
@@ -37,7 +38,6 @@ void reply_json(server_core *server, http_reply *reply, unsigned status, json_t 
         http_reply_send_static(reply, 503, json_media, no_memory, sizeof no_memory - 1);
     else
         http_reply_send(reply, status, json_media, text.bytes, text.length);
-    telemetry_response(server->telemetry, text.failed ? 503 : status);
     text_free(&text);
 }
 

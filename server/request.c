@@ -2,7 +2,6 @@
 #include "request.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,15 +161,17 @@ static bool read_bias(completion_request *out, const request_limits *limits, req
         return request_refuse(problem, 400, "logit_bias", "'logit_bias' may have at most %zu tokens", limits->n_bias);
     char text[sizeof out->policy.logit_bias] = "";
     size_t at = 0;
+    const long n_vocab = ex_tokenizer_size(ex_engine_tokenizer(out->engine));
     json_object_foreach(biases, key, value) {
         char *end;
         errno = 0;
         const long token = strtol(key, &end, 10);
         const double bias = json_number_value(value);
-        if (*end || *key < '0' || *key > '9' || errno || token < 0 || token > INT_MAX || !json_is_number(value) ||
+        if (*end || *key < '0' || *key > '9' || errno || token < 0 || token >= n_vocab || !json_is_number(value) ||
             !(bias >= -100 && bias <= 100))
             return request_refuse(problem, 400, "logit_bias",
-                                  "'logit_bias' maps ids of tokens to numbers from -100 to 100");
+                                  "'logit_bias' maps ids of tokens, 0 to %ld, to numbers from -100 to 100",
+                                  n_vocab - 1);
         const char *comma = at > 0 ? "," : "";
         const int n = bias <= -100 ? snprintf(text + at, sizeof text - at, "%s%ld=false", comma, token)
                                    : snprintf(text + at, sizeof text - at, "%s%ld%+.6g", comma, token, bias);
@@ -250,7 +251,7 @@ static bool read_stream(completion_request *out, request_problem *problem) {
     json_t *options;
     return field_bool(out->body, "stream", &out->streams, problem) &&
            field_object(out->body, "stream_options", &options, problem) &&
-           (!options || field_bool(options, "include_usage", &out->includes_usage, problem));
+           (!options || field_bool(options, "stream_options.include_usage", &out->includes_usage, problem));
 }
 
 /* ---- the form of the answer -------------------------------------------------------------------------------------- */
@@ -268,14 +269,14 @@ static bool read_format(completion_request *out, request_problem *problem) {
     const char *type = "text";
     if (!field_object(out->body, "response_format", &format, problem)) return false;
     if (!format) return true;
-    if (!field_text(format, "type", &type, problem)) return false;
+    if (!field_text(format, "response_format.type", &type, problem)) return false;
     if (strcmp(type, "text") == 0) return true;
     if (strcmp(type, "json_object") == 0) return open_grammar(out, any_object, problem);
     if (strcmp(type, "json_schema") != 0)
         return request_refuse(problem, 400, "response_format",
                               "'response_format.type' must be text, json_object or json_schema");
-    if (!field_object(format, "json_schema", &description, problem)) return false;
-    if (description && !field_object(description, "schema", &schema, problem)) return false;
+    if (!field_object(format, "response_format.json_schema", &description, problem)) return false;
+    if (description && !field_object(description, "response_format.json_schema.schema", &schema, problem)) return false;
     if (!schema)
         return request_refuse(problem, 400, "response_format",
                               "'response_format.json_schema.schema' must be an object");
@@ -295,14 +296,17 @@ static bool read_extension(completion_request *out, const ex_policy *default_pol
     if (!extension) return true;
     out->has_extension = out->wants_trace = true;
     int64_t answer = 0, position = -1, token = -1;
-    const bool read = request_policy(&out->policy, extension, default_policy, problem) &&
-                      field_bool(extension, "trace", &out->wants_trace, problem) &&
-                      field_object(extension, "fork", &fork, problem);
+    if (!request_policy(&out->policy, extension, default_policy, problem)) {
+        problem->parameter = "entropix";
+        return false;
+    }
+    const bool read = field_bool(extension, "entropix.trace", &out->wants_trace, problem) &&
+                      field_object(extension, "entropix.fork", &fork, problem);
     if (!read || !fork) return read;
-    if (!field_text(fork, "trace", &out->fork.trace, problem) ||
-        !field_integer(fork, "choice", 0, INT32_MAX, &answer, problem) ||
-        !field_integer(fork, "position", 1, INT32_MAX, &position, problem) ||
-        !field_integer(fork, "token", 0, INT32_MAX, &token, problem))
+    if (!field_text(fork, "entropix.fork.trace", &out->fork.trace, problem) ||
+        !field_integer(fork, "entropix.fork.choice", 0, INT32_MAX, &answer, problem) ||
+        !field_integer(fork, "entropix.fork.position", 1, INT32_MAX, &position, problem) ||
+        !field_integer(fork, "entropix.fork.token", 0, INT32_MAX, &token, problem))
         return false;
     if (!out->fork.trace || position < 0 || token < 0)
         return request_refuse(problem, 400, "entropix", "'fork' needs 'trace', 'position' and 'token'");
@@ -313,13 +317,29 @@ static bool read_extension(completion_request *out, const ex_policy *default_pol
     return true;
 }
 
+static bool refuse_tools(const completion_request *out, const char *key, request_problem *problem) {
+    json_t *tools = json_object_get(out->body, key);
+    if (!tools || json_is_null(tools) || (json_is_array(tools) && json_array_size(tools) == 0)) return true;
+    if (!json_is_array(tools)) return request_refuse(problem, 400, key, "'%s' must be a list", key);
+    return request_refuse(problem, 400, key,
+                          "tools are not supported; a json_schema as 'response_format' gives structured answers");
+}
+
+/* What would change the answer must not be passed over in silence. */
 static bool refuse_what_is_not_there(const completion_request *out, request_problem *problem) {
-    json_t *tools = json_object_get(out->body, "tools");
-    if (json_array_size(tools) > 0)
-        return request_refuse(problem, 400, "tools",
-                              "tools are not supported; a json_schema as 'response_format' gives structured answers");
-    const char *suffix = json_string_value(json_object_get(out->body, "suffix"));
+    const char *suffix = NULL;
+    bool echo = false;
+    int64_t n = 1, best_of = 0;
+    if (!refuse_tools(out, "tools", problem) || !refuse_tools(out, "functions", problem)) return false;
+    if (out->is_chat) return true;
+    if (!field_text(out->body, "suffix", &suffix, problem) || !field_bool(out->body, "echo", &echo, problem) ||
+        !field_integer(out->body, "n", INT64_MIN, INT64_MAX, &n, problem) ||
+        !field_integer(out->body, "best_of", 0, INT64_MAX, &best_of, problem))
+        return false;
     if (suffix && *suffix) return request_refuse(problem, 400, "suffix", "'suffix' is not supported");
+    if (echo) return request_refuse(problem, 400, "echo", "'echo' is not supported; put the prompt before the answer");
+    if (best_of > 0 && best_of != n)
+        return request_refuse(problem, 400, "best_of", "'best_of' is not supported; 'n' gives several answers");
     return true;
 }
 

@@ -16,8 +16,10 @@ bool request_refuse(request_problem *problem, unsigned status, const char *param
     return false;
 }
 
+/* What is before the last dot says where the object is. */
 static json_t *value_of(json_t *object, const char *key) {
-    json_t *value = json_object_get(object, key);
+    const char *dot = strrchr(key, '.');
+    json_t *value = json_object_get(object, dot ? dot + 1 : key);
     return json_is_null(value) ? NULL : value;
 }
 

@@ -31,6 +31,11 @@ static ex_code copy_names(server_core *server, ex_error *error) {
     return EX_OK;
 }
 
+static void count_answer(void *context, unsigned status) {
+    const server_core *server = context;
+    telemetry_response(server->telemetry, status);
+}
+
 static ex_code open_parts(server_core *server, ex_error *error) {
     server_options *options = &server->options;
     ex_code code = copy_names(server, error);
@@ -40,6 +45,7 @@ static ex_code open_parts(server_core *server, ex_error *error) {
     options->scheduler.engine = options->engine;
     options->scheduler.telemetry = server->telemetry;
     if (code == EX_OK) code = scheduler_open(&server->scheduler, &options->scheduler, error);
+    options->http.answered = count_answer;
     return code == EX_OK ? http_open(&server->http, &options->http, server_routes, server, error) : code;
 }
 
