@@ -137,7 +137,7 @@ static void keep_trace(server_completion *completion) {
     ex_error error;
     if (trace_store_add(completion->server->traces, completion->id, completion->client, completion->trace.bytes,
                         completion->trace.length, &error) != EX_OK)
-        telemetry_add(completion->server->telemetry, COUNT_ERRORS, 1);
+        telemetry_add(completion->server->telemetry, COUNT_TRACES_FAILED, 1);
     completion->trace = (server_text){0};
 }
 

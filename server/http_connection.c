@@ -194,7 +194,10 @@ static void welcome(http_server *server, int socket, const struct sockaddr *from
         MHD_add_connection(server->daemon, socket, from, length);
     } else {
         atomic_fetch_add(&server->refused, 1);
-        if (!server->is_secure) send_text(socket, 503, "The server has too many connections.");
+        if (!server->is_secure) {
+            http_answer_tell(server, 503);
+            send_text(socket, 503, "The server has too many connections.");
+        }
         shutdown(socket, SHUT_WR);
         close(socket);
     }

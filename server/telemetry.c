@@ -25,6 +25,7 @@ static const description counters[TELEMETRY_COUNTERS] = {
     [COUNT_STEPS] = {"steps_total", "Passes over the weights for running answers."},
     [COUNT_STEP_ANSWERS] = {"step_answers_total", "Answers in those passes, summed."},
     [COUNT_ERRORS] = {"errors_total", "Requests that were answered with an error."},
+    [COUNT_TRACES_FAILED] = {"traces_failed_total", "Traces that could not be written into the folder."},
 };
 
 static const description gauges[TELEMETRY_GAUGES] = {
@@ -137,6 +138,7 @@ void telemetry_response(telemetry *counts, unsigned status) {
     if (status >= STATUSES) return;
     pthread_mutex_lock(&counts->lock);
     counts->responses[status]++;
+    counts->counters[COUNT_ERRORS] += status >= 400;
     pthread_mutex_unlock(&counts->lock);
 }
 

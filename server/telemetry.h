@@ -11,7 +11,8 @@ typedef enum telemetry_counter { /* rows of a table: name, help */
     COUNT_PROMPT_TOKENS, COUNT_PROMPT_TOKENS_CACHED, COUNT_TOKENS, COUNT_TOKENS_LOST,
     COUNT_STEPS,        /* passes over the weights for running answers */
     COUNT_STEP_ANSWERS, /* answers in them, summed */
-    COUNT_ERRORS,
+    COUNT_ERRORS,       /* by telemetry_response */
+    COUNT_TRACES_FAILED,
     TELEMETRY_COUNTERS
 } telemetry_counter;
 
@@ -31,7 +32,7 @@ void telemetry_set(telemetry *telemetry, telemetry_gauge gauge, double value);
 void telemetry_observe(telemetry *telemetry, telemetry_histogram histogram, double value);
 /* A token of this strategy; at most 64 different names are told apart, the others count as "other". */
 void telemetry_strategy(telemetry *telemetry, const char *strategy);
-void telemetry_response(telemetry *telemetry, unsigned status); /* answers by status code */
+void telemetry_response(telemetry *telemetry, unsigned status); /* answers by status code, and errors among them */
 /* Exposition format 0.0.4, in new memory. */
 char *telemetry_text(telemetry *telemetry, size_t *length);
 

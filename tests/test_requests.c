@@ -666,13 +666,18 @@ static void test_clients(void **state) {
 
 /* ---- what is counted --------------------------------------------------------------------------------------------- */
 
-static unsigned long counted(unsigned status) {
+static unsigned long count_at(const char *text, const char *name) {
+    const char *found = strstr(text, name);
+    return found ? strtoul(found + strlen(name), NULL, 10) : 0;
+}
+
+static unsigned long counted(unsigned status, unsigned long *errors) {
     http_answer_read answer;
     char name[64];
     assert_int_equal(client_exchange(server_port(server), "GET", "/metrics", NULL, NULL, &answer), 200);
     snprintf(name, sizeof name, "entropix_responses_total{code=\"%u\"} ", status);
-    const char *found = strstr(answer.body, name);
-    const unsigned long count = found ? strtoul(found + strlen(name), NULL, 10) : 0;
+    const unsigned long count = count_at(answer.body, name);
+    *errors = count_at(answer.body, "\nentropix_errors_total ");
     answer_free(&answer);
     return count;
 }
@@ -704,12 +709,14 @@ static void test_metrics(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         http_answer_read answer;
         const unsigned status = rows[i].status;
-        const unsigned long before = counted(status), own = status == 200; /* that of the counters themselves */
+        unsigned long errors, errors_after;
+        const unsigned long before = counted(status, &errors), own = status == 200; /* the counters themselves */
         const int given = client_exchange(server_port(server), rows[i].method, rows[i].path, rows[i].headers,
                                           rows[i].body, &answer);
         answer_free(&answer);
         if (given != (int)status) fail_msg("row %zu: %d", i, given);
-        const unsigned long after = counted(status);
+        const unsigned long after = counted(status, &errors_after);
+        assert_int_equal(errors_after - errors, status >= 400);
         if (after != before + 1 + own) fail_msg("row %zu: %u from %lu to %lu", i, status, before, after);
     }
 }
