@@ -6,11 +6,12 @@
 #include "server_parts.h"
 #include "text.h"
 
-static const char prefix[] = "/v1/traces/", replay_ending[] = "/replay";
+enum { PREFIX_LENGTH = sizeof "/v1/traces/" - 1 };
+static const char replay_ending[] = "/replay";
 
 /* The id in the path; `ending` is what follows it. */
 static bool read_id(const char *path, const char *ending, char id[TRACE_ID_BYTES]) {
-    const size_t length = strlen(path), before = sizeof prefix - 1, after = strlen(ending);
+    const size_t length = strlen(path), before = PREFIX_LENGTH, after = strlen(ending);
     if (length <= before + after || length - before - after >= TRACE_ID_BYTES) return false;
     memcpy(id, path + before, length - before - after);
     id[length - before - after] = 0;

@@ -542,6 +542,26 @@ static void test_extension(void **state) {
     json_decref(answer);
 }
 
+/* An answer that goes on from two tokens of an earlier one and another third. */
+static void test_fork(void **state) {
+    (void)state;
+    json_t *answer = ask_well(TEXT, "{'max_tokens': 5, 'temperature': 0, 'logprobs': 0, 'entropix': {}, " ENDLESS "}");
+    char fields[300], expected[200];
+    snprintf(fields, sizeof fields,
+             "{'max_tokens': 2, 'entropix': {'fork': {'trace': '%s', 'position': %d, 'token': %d}}}",
+             text_at(answer, "id"), (int)number_at(answer, "usage.prompt_tokens") + 2, token_of(" dog"));
+    snprintf(expected, sizeof expected, "%s%s dog", text_at(answer, "choices.0.logprobs.tokens.0"),
+             text_at(answer, "choices.0.logprobs.tokens.1"));
+    json_decref(answer);
+    json_t *body = quoted(fields);
+    const int status = exchange("POST", TEXT, NULL, body, &answer);
+    if (status != 200) fail_msg("%d %s", status, json_dumps(answer, 0));
+    const char *text = text_at(answer, "choices.0.text");
+    if (strncmp(text, expected, strlen(expected)) != 0) fail_msg("%s does not begin with %s", text, expected);
+    json_decref(answer);
+    json_decref(body);
+}
+
 /* ---- requests as clients send them ------------------------------------------------------------------------------- */
 
 static const char *kind_of(const json_t *value) {
@@ -735,6 +755,7 @@ int main(void) {
         cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_response_format),
         cmocka_unit_test(test_extension),
+        cmocka_unit_test(test_fork),
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_metrics),
     };
