@@ -4,7 +4,8 @@
 
 #include "chart.h"
 
-enum { WIDTH = 360, LABELS_WIDTH = 136, LABEL_CHARACTERS = 19, ROW_CHARACTERS = 32, SHOWN_MAX = 64 };
+enum { WIDTH = 360, LABELS_WIDTH = 136, LABEL_CHARACTERS = 19, STRONG_CHARACTERS = 16, ROW_CHARACTERS = 32,
+       SHOWN_MAX = 64 };
 
 static const double SPAN_LEAST = 0.1; /* of accuracy: less would make differences look large */
 
@@ -98,7 +99,7 @@ static void label_costs(eval_chart *chart, const eval_summary *summary, const ev
         snprintf(class, sizeof class, "s%d%s", eval_policy_style(summary, summary->arms[arms[i]].policy),
                  score->is_best ? " strong" : "");
         label_row(chart, chart->x.to + 9, places[i] + 3.5, class, summary->arms[arms[i]].label,
-                  name_length(summary, arms[i]), LABEL_CHARACTERS);
+                  name_length(summary, arms[i]), score->is_best ? STRONG_CHARACTERS : LABEL_CHARACTERS);
     }
 }
 
@@ -133,7 +134,7 @@ static void draw_forest_row(eval_chart *chart, const forest_row *row, double y, 
     const eval_interval *of = &row->difference;
     char class[8], value[80], title[300], interval[EVAL_INTERVAL_SIZE];
     snprintf(class, sizeof class, "i%d", row->style);
-    snprintf(value, sizeof value, "%+.*f", digits, scale * of->value);
+    snprintf(value, sizeof value, "%+.*f", digits, eval_round(scale * of->value, digits));
     snprintf(title, sizeof title, "%.180s: %s", row->label, eval_format_interval(interval, *of, scale, digits, true));
     label_row(chart, 8, y - 9, row->is_sure ? "halo strong" : "halo", row->label, row->n_name, ROW_CHARACTERS);
     if (isfinite(row->p)) eval_chart_text(chart, WIDTH - 8, y - 9, "soft halo", EVAL_ANCHOR_END, "%s, p %s%.*f", value,

@@ -129,9 +129,11 @@ void eval_chart_risk(eval_page *page, const eval_doubt *doubt, const char *capti
                         title);
     }
     const double random_y = eval_axis_at(&chart.y, doubt->whole.risk);
-    eval_chart_text(&chart, chart.x.from + 6, random_y - 5, "soft halo", EVAL_ANCHOR_START,
+    const double curve_y = eval_axis_at(&chart.y, curve_at(&shown, 0.3));
+    const bool is_crowded = random_y < chart.y.to + 24; /* no room above the line */
+    eval_chart_text(&chart, chart.x.to - 4, is_crowded ? random_y + 36 : random_y - 5, "soft halo", EVAL_ANCHOR_END,
                     "a doubt that knows nothing");
-    eval_chart_text(&chart, eval_axis_at(&chart.x, 0.3), eval_axis_at(&chart.y, curve_at(&shown, 0.3)) - 8,
+    eval_chart_text(&chart, eval_axis_at(&chart.x, 0.3), curve_y < chart.y.to + 24 ? curve_y + 22 : curve_y - 8,
                     "t-right halo", EVAL_ANCHOR_MIDDLE, "%s", eval_metrics[doubt->metric].label);
     eval_chart_text(&chart, chart.x.to - 4, chart.y.from - 8, "t-best halo", EVAL_ANCHOR_END, "one that knows all");
     eval_chart_end(&chart);
@@ -217,7 +219,8 @@ void eval_chart_distribution(eval_page *page, const eval_doubt *doubt, size_t me
     for (size_t side = 0; side < 2; side++) draw_side(&chart, of, side, MIDDLE, ROOM);
     eval_chart_line(&chart, chart.x.from, MIDDLE, chart.x.to, MIDDLE, "axis");
     /* Each where the other's bars are. */
-    const bool rises = eval_metrics[metric].sign > 0;
+    const bool is_reversed = doubt->areas[doubt->pool][metric].area.value < 0.5;
+    const bool rises = (eval_metrics[metric].sign > 0) != is_reversed;
     eval_chart_text(&chart, rises ? chart.x.to : chart.x.from, 18, "t-right halo",
                     rises ? EVAL_ANCHOR_END : EVAL_ANCHOR_START, "%s, %zu", what_is_negative(doubt), of->n[0]);
     eval_chart_text(&chart, rises ? chart.x.from : chart.x.to, PLOT_HEIGHT - 46, "t-wrong halo",

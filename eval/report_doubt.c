@@ -125,6 +125,7 @@ static void write_areas(eval_page *page, const eval_doubt *doubt, size_t number)
     };
     eval_table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
     char anchor[40], title[160];
+    if (doubt->n_positive == 0 || doubt->n_positive == doubt->n) return;
     snprintf(anchor, sizeof anchor, "areas-%zu", number);
     snprintf(title, sizeof title, "All signals: %.80s, %zu answers, %zu %s", doubt->name, doubt->n, doubt->n_positive,
              doubt->kind == EVAL_DOUBT_UNKNOWN ? "to unknown questions" : "wrong");

@@ -52,7 +52,7 @@ static size_t say_arms(eval_sentence *sentence, const eval_summary *summary, con
         const eval_arm_score *score = &scope->arms[i];
         if (!is_compared(summary, scope, i) || outcome_of(score) != which) continue;
         eval_say(sentence, "%s%s %+.1f", n++ ? "; " : before, summary->arms[i].label,
-                 100 * score->difference.difference.value);
+                 eval_round(100 * score->difference.difference.value, 1));
         if (which == UNDECIDED) continue;
         eval_say(sentence, ", ");
         eval_say_p(sentence, score->p);
@@ -67,12 +67,12 @@ void eval_say_differences(eval_sentence *sentence, const eval_summary *summary, 
         eval_say(sentence, "nothing has been answered by %s.", eval_baseline_name(summary));
         return;
     }
-    eval_say(sentence, "%s is right in %.1f %%.", eval_baseline_name(summary),
+    eval_say(sentence, "%s is right in %.1f %% of its answers.", eval_baseline_name(summary),
              100 * scope->arms[summary->baseline].accuracy.value);
-    size_t sure = say_arms(sentence, summary, scope, BETTER, " Better beyond chance, by points: ");
-    sure += say_arms(sentence, summary, scope, WORSE, " Worse beyond chance: ");
-    const size_t unsure = say_arms(sentence, summary, scope, UNDECIDED, " Not beyond chance: ");
-    if (sure == 0 && unsure > 0) eval_say(sentence, " No difference is beyond chance.");
+    size_t sure = say_arms(sentence, summary, scope, BETTER, " Better beyond chance, in points: ");
+    sure += say_arms(sentence, summary, scope, WORSE, " Worse beyond chance, in points: ");
+    say_arms(sentence, summary, scope, UNDECIDED,
+             sure ? " Not beyond chance: " : " No difference is beyond chance, in points: ");
 }
 
 static size_t find_best(const eval_summary *summary, const eval_scope *scope) {
@@ -123,9 +123,9 @@ void eval_say_signal(eval_sentence *sentence, const eval_doubt *doubt) {
         return;
     }
     char text[EVAL_INTERVAL_SIZE];
-    eval_say(sentence, "%s (%s) warns of %s with area %s%s", eval_metrics[doubt->metric].label,
-             eval_pool_names[doubt->pool], what[doubt->kind], eval_format_interval(text, area, 1, 2, false),
-             area.low > 0.5 ? "" : ", which may be nothing");
+    const char *verdict = area.low > 0.5 ? "warns" : area.high < 0.5 ? "is a wrong warning" : "is no sure warning";
+    eval_say(sentence, "%s (%s) %s of %s, area %s", eval_metrics[doubt->metric].label, eval_pool_names[doubt->pool],
+             verdict, what[doubt->kind], eval_format_interval(text, area, 1, 2, false));
 }
 
 static double per_cent(size_t part, size_t whole) { return whole ? 100 * (double)part / (double)whole : 0; }

@@ -47,7 +47,7 @@ static void write_escaped(FILE *out, const char *text, const char *marks) {
     while (*at) {
         const size_t n = character_length(at);
         const char *other = replacement(at, n);
-        if (!other) other = xml_entity(*at);
+        if (!other && !(*at == '"' && *marks)) other = xml_entity(*at); /* of a quote only in attributes */
         if (!other && strchr(marks, *at)) fputc('\\', out);
         if (other) fputs(other, out);
         else fwrite(at, 1, n, out);

@@ -32,6 +32,9 @@ void eval_page_list_end(eval_page *page);
 void eval_page_fold_begin(eval_page *page, const char *title);
 void eval_page_fold_end(eval_page *page);
 
+/* As it is, but 0 where that many digits would show "-0". */
+double eval_round(double value, int digits);
+
 enum { EVAL_INTERVAL_SIZE = 96 };
 /* "12.3 [10.1, 14.2]", of `scale` times the interval; "-" for what is not known, no brackets where it has no ends. */
 const char *eval_format_interval(char buffer[EVAL_INTERVAL_SIZE], eval_interval interval, double scale, int digits,

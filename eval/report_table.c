@@ -45,15 +45,20 @@ void eval_table_bold_cell(eval_table *table, bool bold, const char *format, ...)
     va_end(arguments);
 }
 
+double eval_round(double value, int digits) {
+    return fabs(value) < 0.5 * pow(10, -digits) ? 0 : value;
+}
+
 const char *eval_format_interval(char buffer[EVAL_INTERVAL_SIZE], eval_interval of, double scale, int digits,
                                  bool sign) {
-    const double low = scale * of.low, high = scale * of.high;
+    const double value = eval_round(scale * of.value, digits), low = eval_round(scale * of.low, digits);
+    const double high = eval_round(scale * of.high, digits);
     if (isnan(of.value)) snprintf(buffer, EVAL_INTERVAL_SIZE, "-");
     else if (isnan(low + high))
-        snprintf(buffer, EVAL_INTERVAL_SIZE, sign ? "%+.*f" : "%.*f", digits, scale * of.value);
+        snprintf(buffer, EVAL_INTERVAL_SIZE, sign ? "%+.*f" : "%.*f", digits, value);
     else
         snprintf(buffer, EVAL_INTERVAL_SIZE, sign ? "%+.*f [%+.*f, %+.*f]" : "%.*f [%.*f, %.*f]", digits,
-                 scale * of.value, digits, low, digits, high);
+                 value, digits, low, digits, high);
     return buffer;
 }
 

@@ -9,7 +9,8 @@ typedef struct eval_shard {
     const char *source;  /* "--shard", or the variable that said so; static storage */
 } eval_shard;
 
-/* `text` is "I/N", I from 0; NULL: what mpirun, a Slurm array or srun has put into the environment (`get`, as getenv). */
+/* `text` is "I/N", I from 0; NULL: what mpirun, a Slurm array or srun has put into the environment (`get`, as
+ * getenv). */
 ex_code eval_shard_find(eval_shard *out, const char *text, char *(*get)(const char *name), ex_error *error);
 
 /* Joins the parts of a run into the folder that the whole run would have left. */

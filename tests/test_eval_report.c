@@ -86,7 +86,7 @@ static void assert_near(double value, double expected) {
 
 /* No number that is none has been written. */
 static void assert_clean(const files *of) {
-    static const char *const bad[] = {"nan", "inf,", "inf ", "inf]", "inf\"", "-0.0 "};
+    static const char *const bad[] = {"nan", "inf,", "inf ", "inf]", "inf\"", "-0.0 ", "-0.0;"};
     const char *const texts[] = {of->markdown, of->html};
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
@@ -159,7 +159,8 @@ static void accuracy_is_what_it_is(void **state) {
     assert_has(of.markdown, "| **other** | **75.0 [");
     assert_has(of.markdown, "| greedy (baseline) | 50.0 [");
     assert_has(of.markdown, "| **50.00 [");
-    assert_has(of.markdown, "facts: greedy is right in 50.0 %. Better beyond chance, by points: other +25.0, p = 0.0");
+    assert_has(of.markdown, "facts: greedy is right in 50.0 % of its answers. "
+               "Better beyond chance, in points: other +25.0, p = 0.0");
     assert_has(of.html, "facts: other leads with 75.0 %, beyond chance");
     assert_null(strstr(of.markdown, "abstained"));
     drop(&of);

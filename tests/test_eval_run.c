@@ -94,7 +94,7 @@ static const launch wrong_launches[] = {
     {{"PMI_RANK", "-1", "PMI_SIZE", "3"}, 0, 0},
     {{"SLURM_PROCID", "x", "SLURM_STEP_NUM_TASKS", "3"}, 0, 0},
     {{"SLURM_ARRAY_TASK_ID", "1", "SLURM_ARRAY_TASK_MIN", "2", "SLURM_ARRAY_TASK_COUNT", "4"}, 0, 0},
-    {{"SLURM_ARRAY_TASK_ID", "9", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "3"}, 0, 0}, /* --array=1,5,9 */
+    {{"SLURM_ARRAY_TASK_ID", "9", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "3"}, 0, 0}, /* 1,5,9 */
     {{"SLURM_ARRAY_TASK_ID", "2", "SLURM_ARRAY_TASK_MIN", "1", "SLURM_ARRAY_TASK_COUNT", "3",
       "SLURM_ARRAY_TASK_STEP", "0"}, 0, 0},
 };
