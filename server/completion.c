@@ -158,7 +158,7 @@ static void send_answer(server_completion *completion) {
     for (size_t i = 0; i < completion->request.n_answers; i++) failed = failed || completion->choices[i].text.failed;
     if (failed) {
         const ex_error error = {.code = EX_ERROR_MEMORY, .message = "no memory for the answer"};
-        reply_error(completion->server, completion->reply, &error);
+        reply_error(completion->reply, &error);
     } else {
         http_reply_send(completion->reply, 200, "application/json", out.bytes, out.length);
     }
@@ -175,7 +175,7 @@ static void on_done(void *context, const ex_error *error, bool cancelled) {
     else if (completion->has_begun)
         end_stream(completion, error);
     else if (error)
-        reply_error(completion->server, completion->reply, error);
+        reply_error(completion->reply, error);
     else if (completion->request.streams)
         end_stream(completion, error);
     else
@@ -251,23 +251,23 @@ static ex_code submit(server_completion *completion, ex_error *error) {
     return scheduler_submit(completion->server->scheduler, &job, &listener, &completion->job, error);
 }
 
-static void reply_refusal(server_core *server, http_reply *reply, const ex_error *error) {
+static void reply_refusal(http_reply *reply, const ex_error *error) {
     char seconds[16];
     if (error->code == EX_ERROR_CONTEXT) {
         json_t *value = error_json(400, NULL, error->message);
         json_t *details = json_object_get(value, "error");
         json_object_set_new(details, "type", json_string("exceed_context_size_error"));
         json_object_set_new(details, "n_ctx", json_integer((json_int_t)error->position));
-        reply_json(server, reply, 400, value);
+        reply_json(reply, 400, value);
         return;
     }
     if (error->code == EX_ERROR_MEMORY && error->position > 0) {
         snprintf(seconds, sizeof seconds, "%u", (unsigned)error->position);
         http_reply_header(reply, "Retry-After", seconds);
-        reply_json(server, reply, 429, error_json(429, NULL, error->message));
+        reply_json(reply, 429, error_json(429, NULL, error->message));
         return;
     }
-    reply_error(server, reply, error);
+    reply_error(reply, error);
 }
 
 static bool prepare(server_completion *completion, const http_request *request, bool is_chat,
@@ -286,7 +286,7 @@ static void handle(server_core *server, const http_request *request, http_reply 
     server_completion *completion = calloc(1, sizeof *completion);
     request_problem problem = {.status = 503, .message = "no memory for the request"};
     if (!completion) {
-        reply_problem(server, reply, &problem);
+        reply_problem(reply, &problem);
         return;
     }
     completion->server = server;
@@ -294,14 +294,14 @@ static void handle(server_core *server, const http_request *request, http_reply 
     completion->client = request->client;
     if (!prepare(completion, request, is_chat, &problem)) {
         free_completion(completion);
-        reply_problem(server, reply, &problem);
+        reply_problem(reply, &problem);
         return;
     }
     name_completion(completion);
     ex_error error;
     if (submit(completion, &error) == EX_OK) return; /* it may be gone already */
     free_completion(completion);
-    reply_refusal(server, reply, &error);
+    reply_refusal(reply, &error);
 }
 
 void handle_chat(void *context, const http_request *request, http_reply *reply) {

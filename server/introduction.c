@@ -67,7 +67,7 @@ void handle_entropix(void *context, const http_request *request, http_reply *rep
                   "n_head", (int)info.n_head, "n_vocab", (int)info.n_vocab, "n_context",
                   (json_int_t)scheduler_context(server->scheduler), "parameters", (json_int_t)info.n_parameters,
                   "is_chat", ex_tokenizer_chat_template(ex_engine_tokenizer(server->options.engine)).length > 0);
-    reply_json(server, reply, 200,
+    reply_json(reply, 200,
                json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "version", EX_VERSION, "model", model,
                          "presets", presets, "policies", texts, "default_policy_name", server->policy_name,
                          "default_policy", policy_text(&server->policy), "policy_keys", list_keys(&server->policy),

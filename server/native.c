@@ -17,22 +17,23 @@ static json_t *describe_model(const server_core *server) {
 void handle_models(void *context, const http_request *request, http_reply *reply) {
     (void)request;
     server_core *server = context;
-    reply_json(server, reply, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", describe_model(server)));
+    reply_json(reply, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", describe_model(server)));
 }
 
 void handle_model(void *context, const http_request *request, http_reply *reply) {
     server_core *server = context;
     const char *name = strstr(request->path, "/models/") + strlen("/models/");
     if (strcmp(name, server->model_name) == 0) {
-        reply_json(server, reply, 200, describe_model(server));
+        reply_json(reply, 200, describe_model(server));
         return;
     }
-    reply_json(server, reply, 404, error_json(404, "model", "there is no such model; GET /v1/models names the one"));
+    reply_json(reply, 404, error_json(404, "model", "there is no such model; GET /v1/models names the one"));
 }
 
 void handle_health(void *context, const http_request *request, http_reply *reply) {
+    (void)context;
     (void)request;
-    reply_json(context, reply, 200, json_pack("{s:s}", "status", "ok"));
+    reply_json(reply, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 void handle_props(void *context, const http_request *request, http_reply *reply) {
@@ -40,7 +41,7 @@ void handle_props(void *context, const http_request *request, http_reply *reply)
     server_core *server = context;
     const ex_string template = ex_tokenizer_chat_template(ex_engine_tokenizer(server->options.engine));
     const ex_policy *policy = &server->policy;
-    reply_json(server, reply, 200,
+    reply_json(reply, 200,
                json_pack("{s:{s:I, s:s, s:f, s:f, s:i, s:f}, s:I, s:s, s:o, s:s}", "default_generation_settings",
                          "n_ctx", (json_int_t)scheduler_context(server->scheduler), "policy", server->policy_name,
                          "temperature", policy->temperature, "top_p", policy->top_p, "top_k", (int)policy->top_k,
@@ -58,6 +59,6 @@ void handle_metrics(void *context, const http_request *request, http_reply *repl
     if (text)
         http_reply_send(reply, 200, "text/plain; version=0.0.4; charset=utf-8", text, length);
     else
-        reply_json(server, reply, 503, error_json(503, NULL, "no memory for the counters"));
+        reply_json(reply, 503, error_json(503, NULL, "no memory for the counters"));
     free(text);
 }

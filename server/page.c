@@ -23,6 +23,7 @@ static const char *type_of(const char *name) {
 }
 
 void handle_page(void *context, const http_request *request, http_reply *reply) {
+    (void)context;
     static const char folder[] = "/assets/";
     const bool is_asset = strncmp(request->path, folder, sizeof folder - 1) == 0;
     const char *name = is_asset ? request->path + sizeof folder - 1 : "index.html";
@@ -31,5 +32,5 @@ void handle_page(void *context, const http_request *request, http_reply *reply) 
             http_reply_send_static(reply, 200, type_of(name), file->text, strlen(file->text));
             return;
         }
-    reply_json(context, reply, 404, error_json(404, NULL, "there is no such file"));
+    reply_json(reply, 404, error_json(404, NULL, "there is no such file"));
 }

@@ -28,8 +28,7 @@ json_t *error_json(unsigned status, const char *parameter, const char *message) 
                      json_of_bytes(message, strlen(message)), "type", type_of(status), "param", parameter);
 }
 
-void reply_json(server_core *server, http_reply *reply, unsigned status, json_t *value) {
-    (void)server;
+void reply_json(http_reply *reply, unsigned status, json_t *value) {
     server_text text = {0};
     text_add_json(&text, value);
     static const char no_memory[] = "{\"error\":{\"code\":503,\"message\":\"no memory for the answer\","
@@ -41,8 +40,8 @@ void reply_json(server_core *server, http_reply *reply, unsigned status, json_t 
     text_free(&text);
 }
 
-void reply_problem(server_core *server, http_reply *reply, const request_problem *problem) {
-    reply_json(server, reply, problem->status, error_json(problem->status, problem->parameter, problem->message));
+void reply_problem(http_reply *reply, const request_problem *problem) {
+    reply_json(reply, problem->status, error_json(problem->status, problem->parameter, problem->message));
 }
 
 unsigned status_of_error(const ex_error *error) {
@@ -59,7 +58,7 @@ unsigned status_of_error(const ex_error *error) {
     }
 }
 
-void reply_error(server_core *server, http_reply *reply, const ex_error *error) {
+void reply_error(http_reply *reply, const ex_error *error) {
     const unsigned status = status_of_error(error);
-    reply_json(server, reply, status, error_json(status, NULL, error->message));
+    reply_json(reply, status, error_json(status, NULL, error->message));
 }

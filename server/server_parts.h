@@ -22,12 +22,12 @@ extern const http_route server_routes[];
 
 /* ---- answers (reply.c) ------------------------------------------------------------------------------------------- */
 /* Sends the value, which is released. */
-void reply_json(server_core *server, http_reply *reply, unsigned status, json_t *value);
+void reply_json(http_reply *reply, unsigned status, json_t *value);
 /* {"error": …} as the API has it. `parameter` may be NULL. */
 json_t *error_json(unsigned status, const char *parameter, const char *message);
-void reply_problem(server_core *server, http_reply *reply, const request_problem *problem);
+void reply_problem(http_reply *reply, const request_problem *problem);
 /* An error of the library: whose fault it is decides the status. */
-void reply_error(server_core *server, http_reply *reply, const ex_error *error);
+void reply_error(http_reply *reply, const ex_error *error);
 unsigned status_of_error(const ex_error *error);
 
 /* ---- endpoints --------------------------------------------------------------------------------------------------- */

@@ -49,9 +49,9 @@ void handle_tokenize(void *context, const http_request *request, http_reply *rep
     json_t *body = read_body(server, request, &problem);
     json_t *list = body ? tokenize(ex_engine_tokenizer(server->options.engine), body, &problem) : NULL;
     if (list)
-        reply_json(server, reply, 200, json_pack("{s:o}", "tokens", list));
+        reply_json(reply, 200, json_pack("{s:o}", "tokens", list));
     else
-        reply_problem(server, reply, &problem);
+        reply_problem(reply, &problem);
     json_decref(body);
 }
 
@@ -77,9 +77,9 @@ void handle_detokenize(void *context, const http_request *request, http_reply *r
     json_t *body = read_body(server, request, &problem);
     if (body &&
         join_tokens(ex_engine_tokenizer(server->options.engine), json_object_get(body, "tokens"), &text, &problem))
-        reply_json(server, reply, 200, json_pack("{s:o}", "content", json_of_bytes(text.bytes, text.length)));
+        reply_json(reply, 200, json_pack("{s:o}", "content", json_of_bytes(text.bytes, text.length)));
     else
-        reply_problem(server, reply, &problem);
+        reply_problem(reply, &problem);
     text_free(&text);
     json_decref(body);
 }

@@ -22,7 +22,7 @@ static char *find_trace(server_core *server, const http_request *request, http_r
                         char *id, size_t *length) {
     char *text =
         read_id(request->path, ending, id) ? trace_store_get(server->traces, id, request->client, length) : NULL;
-    if (!text) reply_json(server, reply, 404, error_json(404, NULL, "there is no such trace (any more)"));
+    if (!text) reply_json(reply, 404, error_json(404, NULL, "there is no such trace (any more)"));
     return text;
 }
 
@@ -112,9 +112,9 @@ void handle_replay(void *context, const http_request *request, http_reply *reply
     if (body && request_policy(&policy, body, &server->policy, &problem))
         steps = replay(ex_engine_tokenizer(server->options.engine), text, length, &policy, &problem);
     if (steps)
-        reply_json(server, reply, 200, json_pack("{s:s, s:o}", "id", id, "steps", steps));
+        reply_json(reply, 200, json_pack("{s:s, s:o}", "id", id, "steps", steps));
     else
-        reply_problem(server, reply, &problem);
+        reply_problem(reply, &problem);
     json_decref(body);
     free(text);
 }
