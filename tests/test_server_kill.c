@@ -1,0 +1,326 @@
+/* test_server_kill.c - the program `entropix serve` with the shipped model among clients that are rude, while two that
+ * behave read their streams: their text stays what it is undisturbed, memory stays bounded, descriptors come back. */
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http_client.h"
+#include "support.h"
+
+#define MODEL EX_SOURCE_DIR "/models/entropix-40m-q6_k.gguf"
+#define FIRST "Authorization: Bearer first-key\r\n"
+#define SECOND "Authorization: Bearer second-key\r\n"
+#define POST_LINES "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" FIRST
+#define STREAM "{\"prompt\":\"The sea is\",\"max_tokens\":350,\"temperature\":0,\"stream\":true}"
+
+enum { CROWD = 10000, TEXT_BYTES = 1 << 20, GROWTH_KB = 200 * 1024 };
+
+typedef struct program {
+    pid_t pid;
+    uint16_t port;
+} program;
+
+static void rest(int milliseconds) {
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&time, NULL);
+}
+
+static program start(void) {
+    int out[2];
+    char text[200] = "";
+    assert_int_equal(pipe(out), 0);
+    program server = {.pid = fork()};
+    assert_true(server.pid >= 0);
+    if (server.pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        close(out[0]);
+        close(out[1]);
+        execl(EX_PROGRAM, EX_PROGRAM, "serve", "--port", "0", "-m", MODEL, "--api-key", "first-key", "--api-key",
+              "second-key", "--grace", "60", (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    FILE *in = fdopen(out[0], "r");
+    assert_non_null(in);
+    const char *line = fgets(text, sizeof text, in);
+    fclose(in);
+    if (line) server.port = (uint16_t)strtoul(strrchr(text, ':') + 1, NULL, 10);
+    if (server.port == 0) {
+        kill(server.pid, SIGKILL);
+        waitpid(server.pid, NULL, 0);
+        fail_msg("the server did not start");
+    }
+    return server;
+}
+
+/* The exit status, after a minute at most; a signal as its negative. */
+static int wait_for_end(program server) {
+    int status = 0;
+    for (int i = 0; i < 6000; i++, rest(10))
+        if (waitpid(server.pid, &status, WNOHANG) == server.pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    kill(server.pid, SIGKILL);
+    waitpid(server.pid, &status, 0);
+    return -1000;
+}
+
+static size_t resident_kb(program server) {
+    char path[64], line[200];
+    size_t kb = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)server.pid);
+    FILE *in = fopen(path, "r");
+    while (in && fgets(line, sizeof line, in))
+        if (sscanf(line, "VmRSS: %zu", &kb) == 1) break;
+    if (in) fclose(in);
+    return kb;
+}
+
+static int descriptors(program server) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)server.pid);
+    return count_files(path);
+}
+
+/* ---- streams that behave ---- */
+
+typedef struct stream {
+    pthread_t thread;
+    uint16_t port;
+    char *text;
+    int status;
+    bool is_whole;
+} stream;
+
+/* The words of an event, without what differs from request to request. */
+static void add_words(char *text, const char *line) {
+    const char *words = strstr(line, "\"text\":");
+    const char *end = words ? strstr(words, "\"logprobs\"") : NULL;
+    size_t length = strlen(text);
+    if (end) snprintf(text + length, TEXT_BYTES - length, "%.*s", (int)(end - words), words);
+}
+
+static void *read_stream(void *context) {
+    stream *reader = context;
+    http_client client;
+    http_answer_read answer;
+    char line[8192];
+    if (!client_open(&client, reader->port)) return NULL;
+    client_ask(&client, "POST", "/v1/completions", FIRST, STREAM);
+    reader->status = client_read_head(&client, &answer);
+    while (client_read_line(&client, line, sizeof line)) {
+        if (strcmp(line, "data: [DONE]") == 0) reader->is_whole = true;
+        add_words(reader->text, line);
+    }
+    answer_free(&answer);
+    client_close(&client);
+    return NULL;
+}
+
+static void begin_stream(stream *reader, program server) {
+    *reader = (stream){.port = server.port, .text = calloc(1, TEXT_BYTES)};
+    assert_non_null(reader->text);
+    assert_int_equal(pthread_create(&reader->thread, NULL, read_stream, reader), 0);
+}
+
+static char *end_stream(stream *reader) {
+    pthread_join(reader->thread, NULL);
+    assert_int_equal(reader->status, 200);
+    assert_true(reader->is_whole);
+    assert_true(strlen(reader->text) > 1000);
+    return reader->text;
+}
+
+/* ---- rude clients ---- */
+
+enum { CLIENTS = 12 };
+
+static void open_all(http_client *clients, program server, const char *text) {
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(client_open(&clients[i], server.port));
+        int few = 2048;
+        setsockopt(clients[i].socket, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+        if (text) client_send(&clients[i], text);
+        else client_ask(&clients[i], "POST", "/v1/completions", FIRST, STREAM);
+    }
+}
+
+static void close_all(http_client *clients) {
+    for (int i = 0; i < CLIENTS; i++) client_close(&clients[i]);
+}
+
+static void leave(program server) {
+    http_client clients[CLIENTS];
+    char part[64];
+    open_all(clients, server, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        http_answer_read answer;
+        if (i % 2 == 0) continue;
+        assert_int_equal(client_read_head(&clients[i], &answer), 200);
+        assert_true(client_read_part(&clients[i], part, sizeof part) > 0);
+        answer_free(&answer);
+    }
+    close_all(clients);
+}
+
+static void read_nothing(program server) {
+    http_client clients[CLIENTS];
+    open_all(clients, server, NULL);
+    rest(1500);
+    close_all(clients);
+}
+
+static void drip(program server) {
+    http_client clients[CLIENTS];
+    open_all(clients, server, "GET /health HTTP/1.1\r\nX-A: ");
+    for (int second = 0; second < 2; second++, rest(1000))
+        for (int i = 0; i < CLIENTS; i++) assert_true(client_send(&clients[i], "a"));
+    close_all(clients);
+}
+
+static void ask_half(program server) {
+    http_client clients[CLIENTS];
+    open_all(clients, server, POST_LINES "Content-Length: 1000\r\n\r\n{\"prompt\":");
+    rest(1000);
+    close_all(clients);
+}
+
+static void send_too_much(program server) {
+    http_client clients[CLIENTS];
+    open_all(clients, server, POST_LINES "Content-Length: 8388609\r\n\r\n{");
+    for (int i = 0; i < CLIENTS; i++) {
+        http_answer_read answer;
+        assert_int_equal(client_read(&clients[i], &answer, false), 413);
+        assert_true(client_sees_end(&clients[i], 5000));
+        answer_free(&answer);
+    }
+    close_all(clients);
+}
+
+static void hold_idle(program server) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    int count = limit.rlim_cur > CROWD + 100 ? CROWD : (int)limit.rlim_cur - 100, n = 0;
+    http_client *clients = calloc((size_t)count, sizeof *clients);
+    assert_non_null(clients);
+    while (n < count && client_open(&clients[n], server.port)) n++;
+    print_message("%d idle connections, %d descriptors of the server\n", n, descriptors(server));
+    assert_int_equal(n, count);
+    assert_true(descriptors(server) < 400);
+    for (int i = 0; i < n; i++) client_close(&clients[i]);
+    free(clients);
+}
+
+static void test_rude_clients(void **state) {
+    (void)state;
+    static const struct { const char *name; void (*disturb)(program); } rows[] = {
+        {"leave", leave}, {"read nothing", read_nothing}, {"drip", drip}, {"half", ask_half},
+        {"too much", send_too_much}, {"idle", hold_idle}};
+    program server = start();
+    stream alone, readers[2];
+    begin_stream(&alone, server);
+    char *expected = end_stream(&alone);
+    rest(200);
+    const int before = descriptors(server);
+    const size_t kb = resident_kb(server);
+    assert_true(before > 0 && kb > 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int j = 0; j < 2; j++) begin_stream(&readers[j], server);
+        rest(100);
+        rows[i].disturb(server);
+        for (int j = 0; j < 2; j++) {
+            char *text = end_stream(&readers[j]);
+            if (strcmp(text, expected) != 0) fail_msg("%s: another text", rows[i].name);
+            free(text);
+        }
+        for (int j = 0; j < 1000 && descriptors(server) > before; j++) rest(10);
+        if (descriptors(server) > before) fail_msg("%s: %d descriptors", rows[i].name, descriptors(server) - before);
+        const size_t grown = resident_kb(server);
+        if (grown > kb + GROWTH_KB) fail_msg("%s: %zu kB more", rows[i].name, grown - kb);
+    }
+    free(expected);
+    kill(server.pid, SIGTERM);
+    assert_int_equal(wait_for_end(server), 0);
+}
+
+/* ---- signals ---- */
+
+static void test_signals(void **state) {
+    (void)state;
+    for (int n_signals = 1; n_signals <= 2; n_signals++) {
+        program server = start();
+        stream reader;
+        begin_stream(&reader, server);
+        rest(300);
+        kill(server.pid, SIGTERM);
+        rest(100);
+        if (n_signals == 2) kill(server.pid, SIGTERM);
+        const int status = wait_for_end(server);
+        if (n_signals == 1) {
+            end_stream(&reader);
+            assert_int_equal(status, 0);
+        } else {
+            pthread_join(reader.thread, NULL);
+            assert_int_equal(status, 128 + SIGTERM);
+            assert_false(reader.is_whole);
+        }
+        free(reader.text);
+    }
+}
+
+/* ---- keys ---- */
+
+static int cached(program server, const char *key) {
+    char body[2048] = "{\"max_tokens\":1,\"prompt\":\"";
+    for (int i = 0; i < 60; i++) strcat(body, "The sea is wide and deep. ");
+    strcat(body, "\"}");
+    http_answer_read answer;
+    assert_int_equal(client_exchange(server.port, "POST", "/v1/completions", key, body, &answer), 200);
+    const char *at = strstr(answer.body, "\"cached_tokens\":");
+    assert_non_null(at);
+    const int n = (int)strtol(at + 16, NULL, 10);
+    answer_free(&answer);
+    return n;
+}
+
+static void test_keys(void **state) {
+    (void)state;
+    program server = start();
+    const int first = cached(server, FIRST), other = cached(server, SECOND), again = cached(server, FIRST);
+    static const char *const wrong[] = {"", "X-Api-Key: first-ke\r\n", "X-Api-Key: first-keY\r\n",
+                                        "X-Api-Key: Xirst-key\r\n", "X-Api-Key: first-keysecond-key\r\n"};
+    int statuses[5];
+    for (int i = 0; i < 5; i++) {
+        http_answer_read answer;
+        statuses[i] = client_exchange(server.port, "GET", "/v1/models", wrong[i], NULL, &answer);
+        answer_free(&answer);
+    }
+    kill(server.pid, SIGTERM);
+    assert_int_equal(wait_for_end(server), 0);
+    assert_int_equal(first, 0);
+    assert_int_equal(other, 0);
+    assert_true(again > 100);
+    for (int i = 0; i < 5; i++) assert_int_equal(statuses[i], 401);
+}
+
+int main(void) {
+    if (access(MODEL, R_OK) != 0) {
+        print_message("skipped: the model that ships is not there\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rude_clients),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
