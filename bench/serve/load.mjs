@@ -18,7 +18,7 @@ const bodyOf = (index) => JSON.stringify({
   messages: [{role: 'user', content: `Tell me a story about a ${subjects[index % subjects.length]} and the number ${index}.`}],
   stream: true, max_tokens: tokens, temperature: 0.8, seed: index, ignore_eos: true,
 });
-const agent = new http.Agent({keepAlive: true, maxSockets: 4096});
+const agent = new http.Agent({maxSockets: 4096}); // a connection a stream: some servers close what they have answered on
 
 function ask(index) {
   return new Promise((resolve, reject) => {
