@@ -1,0 +1,94 @@
+/* torture.h - short runs of the program under faults, and what they must leave behind. Everything lies in one folder that
+ * the driver makes: inputs, and out/ for what a run writes. */
+#ifndef EX_TESTS_TORTURE_TORTURE_H
+#define EX_TESTS_TORTURE_TORTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "faults.h"
+
+enum { PATH_LENGTH = 4096, TEXT_LENGTH = 2048, NAME_LENGTH = 128, ENTRIES = 64, LINE_LENGTH = 512 };
+
+enum { /* how a run ends */
+    STATUS_GOOD = 0, STATUS_FAILED = 1, STATUS_REFUSED = 2, STATUS_SIGNAL = 128
+};
+
+enum { /* of a row */
+    ROW_VARIES = 1,   /* what it prints is not the same each time */
+    ROW_CONTINUES = 2 /* what it wrote before a fault stays, and the same command goes on from there */
+};
+
+typedef struct torture_row {
+    const char *name;
+    const char *arguments; /* with blanks between them, ~ for a blank inside */
+    const char *input;     /* file for standard input, or NULL */
+    const char *outputs;   /* names in out/ with blanks between them, there before it runs; or NULL */
+    unsigned flags;
+} torture_row;
+
+typedef struct fault_plan {
+    unsigned kinds, action;
+    int number;
+    unsigned long at;
+    uint64_t file_bytes; /* no file may become larger; 0: any size */
+} fault_plan;
+
+typedef struct file_entry {
+    char name[NAME_LENGTH];
+    uint64_t hash;
+} file_entry;
+
+typedef struct file_list {
+    size_t n;
+    file_entry entries[ENTRIES];
+} file_list;
+
+typedef struct outcome {
+    int status; /* of the process, or 128 and its signal */
+    size_t n_lines;
+    char text[TEXT_LENGTH]; /* what it wrote on standard error */
+    uint64_t printed;       /* hash of what it wrote on standard output */
+    unsigned long fired;
+    file_list files;        /* in out/ */
+} outcome;
+
+typedef struct torture {
+    const char *program, *library;
+    char folder[PATH_LENGTH];
+    fault_page *page;
+    bool is_full; /* every call, not a spread of them */
+    unsigned long n_faults, n_survived, n_refused, n_wrong, n_runs;
+} torture;
+
+extern const torture_row torture_rows[];
+extern const size_t n_torture_rows;
+extern const char *const fault_names[FAULT_KINDS];
+
+void torture_make_inputs(torture *t);
+
+void torture_path(const torture *t, char path[PATH_LENGTH], const char *name);
+void torture_write(const torture *t, const char *name, const void *data, size_t length);
+
+void torture_remove(const torture *t); /* the folder */
+
+/* Empties out/ and puts the row's old outputs there. */
+void torture_reset(const torture *t, const torture_row *row);
+pid_t torture_start(const torture *t, const torture_row *row, const fault_plan *plan);
+void torture_wait(const torture *t, pid_t child, outcome *o);
+void torture_run(torture *t, const torture_row *row, const fault_plan *plan, outcome *o);
+void torture_list(const torture *t, file_list *list);
+
+/* Every file is one of `old` or one of `new`, and none of `old` is missing; else says which one is wrong. */
+bool torture_is_whole(const file_list *now, const file_list *old, const file_list *new, char why[LINE_LENGTH]);
+/* The file of that name is the same in both, or in neither. */
+bool torture_same_files(const file_list *a, const file_list *b, char why[LINE_LENGTH]);
+void torture_wrong(torture *t, const char *where, const char *why, const outcome *o);
+
+void torture_calls(torture *t);
+/* One fault, for a look at it by hand. */
+void torture_one(torture *t, const char *row, const char *kind, unsigned long at);
+
+#endif
