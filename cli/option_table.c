@@ -399,6 +399,10 @@ const cli_option option_table[OPTION_COUNT] = {
     [OPTION_TRACE_FOLDER] = {.name = "trace-folder", .kind = KIND_FILE, .argument = "DIR", .otherwise = "",
                              .commands = COMMAND_SERVE, .group = group_server,
                              .help = "also write the trace of each answer that asks for one into this folder"},
+    [OPTION_SANDBOX] = {.name = "sandbox", .kind = KIND_CHOICE, .argument = "auto|required|off", .value = "auto",
+                        .commands = COMMAND_SERVE, .group = group_server,
+                        .help = "the server gives up what it does not need: programs, other files, other sockets; "
+                                "required: it does not start where the kernel cannot do that"},
     [OPTION_USAGE] = {.name = "usage", .letter = 'h', .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY,
                       .group = group_help, .help = "the options in short"},
     [OPTION_HELP] = {.name = "help", .kind = KIND_FLAG, .otherwise = "", .commands = COMMAND_ANY, .group = group_help,

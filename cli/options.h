@@ -131,6 +131,7 @@ typedef enum option_id {
     OPTION_GRACE,
     OPTION_ALIAS,
     OPTION_TRACE_FOLDER,
+    OPTION_SANDBOX,
     OPTION_USAGE,
     OPTION_HELP,
     OPTION_COUNT

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 #include "commands.h"
 #include "model.h"
 #include "policy.h"
+#include "server/sandbox.h"
 #include "server/server.h"
 #include "terminal.h"
 
@@ -23,6 +25,7 @@ typedef struct serve_state {
     char *key_text, *certificate, *private_key; /* files */
     const char *keys[KEYS_MAX];
     size_t n_keys;
+    bool has_said; /* that a part of the sandbox is missing */
 } serve_state;
 
 static bool add_key(serve_state *state, const char *key) {
@@ -112,6 +115,32 @@ static void fill_options(serve_state *state, server_options *out) {
     http->n_origins = options->values[OPTION_ALLOW_ORIGIN].n_texts;
 }
 
+/* ---- the sandbox ---- */
+
+typedef ex_code sandbox_step(const serve_state *state, ex_error *error);
+
+static ex_code limit_files(const serve_state *state, ex_error *error) {
+    return sandbox_limit_files(option_text(state->options, OPTION_TRACE_FOLDER), error);
+}
+
+static ex_code limit_calls(const serve_state *state, ex_error *error) {
+    return sandbox_limit_calls(option_text(state->options, OPTION_TRACE_FOLDER) != NULL, error);
+}
+
+static int confine(serve_state *state, sandbox_step *limit) {
+    const char *when = option_text(state->options, OPTION_SANDBOX);
+    ex_error error;
+    if (strcmp(when, "off") == 0) return STATUS_OK;
+    const ex_code code = limit(state, &error);
+    if (code == EX_OK) return STATUS_OK;
+    if (code != EX_ERROR_UNSUPPORTED || strcmp(when, "required") == 0) return report(&error);
+    if (!state->has_said) message("%s; it goes on without", error.message);
+    state->has_said = true;
+    return STATUS_OK;
+}
+
+/* ---- opening ---- */
+
 /* Each connection takes a file descriptor. */
 static void raise_file_limit(void) {
     struct rlimit limit;
@@ -123,7 +152,8 @@ static void raise_file_limit(void) {
 static int open_all(serve_state *state) {
     const char *host = option_text(state->options, OPTION_HOST);
     if (!read_keys(state) || !read_tls(state) || !may_listen(state, host)) return STATUS_INPUT;
-    int status = policy_open(&state->policy, state->options);
+    int status = confine(state, limit_files); /* before any thread starts */
+    if (status == STATUS_OK) status = policy_open(&state->policy, state->options);
     if (status == STATUS_OK) status = model_open(&state->engine, state->options);
     if (status == STATUS_OK) status = policy_of_model(&state->policy, state->options, state->engine);
     if (status != STATUS_OK) return status;
@@ -131,7 +161,8 @@ static int open_all(serve_state *state) {
     server_options options;
     fill_options(state, &options);
     ex_error error;
-    return server_open(&state->server, &options, &error) == EX_OK ? STATUS_OK : report(&error);
+    if (server_open(&state->server, &options, &error) != EX_OK) return report(&error);
+    return confine(state, limit_calls);
 }
 
 static void announce(const serve_state *state) {
@@ -156,27 +187,34 @@ static sigset_t block_signals(void) {
     return signals;
 }
 
+typedef struct signal_watcher {
+    sigset_t signals;
+    atomic_bool is_over; /* a signal is then the end of the watch */
+} signal_watcher;
+
 /* A second signal ends the program at once. */
 static void *end_at_once(void *context) {
-    const sigset_t *signals = context;
-    int number;
-    sigwait(signals, &number);
-    _exit(128 + number);
+    signal_watcher *watcher = context;
+    int number = 0;
+    while (sigwait(&watcher->signals, &number) == EINTR) continue;
+    if (!atomic_load(&watcher->is_over)) _exit(128 + number);
     return NULL;
 }
 
 static void serve_until_signal(serve_state *state, sigset_t signals) {
+    signal_watcher watcher = {.signals = signals};
     int number;
     while (sigwait(&signals, &number) == EINTR) continue;
-    pthread_t watcher;
-    const bool watched = pthread_create(&watcher, NULL, end_at_once, &signals) == 0;
+    pthread_t thread;
+    const bool is_watched = pthread_create(&thread, NULL, end_at_once, &watcher) == 0;
     if (isatty(STDERR_FILENO)) message("stopping when the running answers have ended; again to stop at once");
     server_drain(state->server, (double)option_integer(state->options, OPTION_GRACE));
     server_close(state->server);
     state->server = NULL;
-    if (!watched) return;
-    pthread_cancel(watcher);
-    pthread_join(watcher, NULL);
+    if (!is_watched) return;
+    atomic_store(&watcher.is_over, true);
+    pthread_kill(thread, SIGTERM); /* to cancel it, the C library would load another library now */
+    pthread_join(thread, NULL);
 }
 
 int command_serve(const cli_options *options) {

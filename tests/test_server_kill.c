@@ -8,14 +8,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "http_client.h"
+#include "server_program.h"
 #include "support.h"
 
-#define MODEL EX_SOURCE_DIR "/models/entropix-40m-q6_k.gguf"
 #define FIRST "Authorization: Bearer first-key\r\n"
 #define SECOND "Authorization: Bearer second-key\r\n"
 #define POST_LINES "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" FIRST
@@ -23,56 +21,12 @@
 
 enum { CROWD = 10000, TEXT_BYTES = 1 << 20, GROWTH_KB = 200 * 1024 };
 
-typedef struct program {
-    pid_t pid;
-    uint16_t port;
-} program;
-
-static void rest(int milliseconds) {
-    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
-    nanosleep(&time, NULL);
+static server_program start(void) {
+    return server_program_start(
+        (const char *const[]){"--api-key", "first-key", "--api-key", "second-key", "--grace", "60", NULL});
 }
 
-static program start(void) {
-    int out[2];
-    char text[200] = "";
-    assert_int_equal(pipe(out), 0);
-    program server = {.pid = fork()};
-    assert_true(server.pid >= 0);
-    if (server.pid == 0) {
-        dup2(out[1], STDOUT_FILENO);
-        close(out[0]);
-        close(out[1]);
-        execl(EX_PROGRAM, EX_PROGRAM, "serve", "--port", "0", "-m", MODEL, "--api-key", "first-key", "--api-key",
-              "second-key", "--grace", "60", (char *)NULL);
-        _exit(127);
-    }
-    close(out[1]);
-    FILE *in = fdopen(out[0], "r");
-    assert_non_null(in);
-    const char *line = fgets(text, sizeof text, in);
-    fclose(in);
-    if (line) server.port = (uint16_t)strtoul(strrchr(text, ':') + 1, NULL, 10);
-    if (server.port == 0) {
-        kill(server.pid, SIGKILL);
-        waitpid(server.pid, NULL, 0);
-        fail_msg("the server did not start");
-    }
-    return server;
-}
-
-/* The exit status, after a minute at most; a signal as its negative. */
-static int wait_for_end(program server) {
-    int status = 0;
-    for (int i = 0; i < 6000; i++, rest(10))
-        if (waitpid(server.pid, &status, WNOHANG) == server.pid)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    kill(server.pid, SIGKILL);
-    waitpid(server.pid, &status, 0);
-    return -1000;
-}
-
-static size_t resident_kb(program server) {
+static size_t resident_kb(server_program server) {
     char path[64], line[200];
     size_t kb = 0;
     snprintf(path, sizeof path, "/proc/%d/status", (int)server.pid);
@@ -83,7 +37,7 @@ static size_t resident_kb(program server) {
     return kb;
 }
 
-static int descriptors(program server) {
+static int descriptors(server_program server) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd", (int)server.pid);
     return count_files(path);
@@ -124,7 +78,7 @@ static void *read_stream(void *context) {
     return NULL;
 }
 
-static void begin_stream(stream *reader, program server) {
+static void begin_stream(stream *reader, server_program server) {
     *reader = (stream){.port = server.port, .text = calloc(1, TEXT_BYTES)};
     assert_non_null(reader->text);
     assert_int_equal(pthread_create(&reader->thread, NULL, read_stream, reader), 0);
@@ -142,7 +96,7 @@ static char *end_stream(stream *reader) {
 
 enum { CLIENTS = 12 };
 
-static void open_all(http_client *clients, program server, const char *text) {
+static void open_all(http_client *clients, server_program server, const char *text) {
     for (int i = 0; i < CLIENTS; i++) {
         assert_true(client_open(&clients[i], server.port));
         int few = 2048;
@@ -156,7 +110,7 @@ static void close_all(http_client *clients) {
     for (int i = 0; i < CLIENTS; i++) client_close(&clients[i]);
 }
 
-static void leave(program server) {
+static void leave(server_program server) {
     http_client clients[CLIENTS];
     char part[64];
     open_all(clients, server, NULL);
@@ -170,14 +124,14 @@ static void leave(program server) {
     close_all(clients);
 }
 
-static void read_nothing(program server) {
+static void read_nothing(server_program server) {
     http_client clients[CLIENTS];
     open_all(clients, server, NULL);
     rest(1500);
     close_all(clients);
 }
 
-static void drip(program server) {
+static void drip(server_program server) {
     http_client clients[CLIENTS];
     open_all(clients, server, "GET /health HTTP/1.1\r\nX-A: ");
     for (int second = 0; second < 2; second++, rest(1000))
@@ -185,14 +139,14 @@ static void drip(program server) {
     close_all(clients);
 }
 
-static void ask_half(program server) {
+static void ask_half(server_program server) {
     http_client clients[CLIENTS];
     open_all(clients, server, POST_LINES "Content-Length: 1000\r\n\r\n{\"prompt\":");
     rest(1000);
     close_all(clients);
 }
 
-static void send_too_much(program server) {
+static void send_too_much(server_program server) {
     http_client clients[CLIENTS];
     open_all(clients, server, POST_LINES "Content-Length: 8388609\r\n\r\n{");
     for (int i = 0; i < CLIENTS; i++) {
@@ -204,7 +158,7 @@ static void send_too_much(program server) {
     close_all(clients);
 }
 
-static void hold_idle(program server) {
+static void hold_idle(server_program server) {
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = limit.rlim_max;
@@ -222,10 +176,10 @@ static void hold_idle(program server) {
 
 static void test_rude_clients(void **state) {
     (void)state;
-    static const struct { const char *name; void (*disturb)(program); } rows[] = {
+    static const struct { const char *name; void (*disturb)(server_program); } rows[] = {
         {"leave", leave}, {"read nothing", read_nothing}, {"drip", drip}, {"half", ask_half},
         {"too much", send_too_much}, {"idle", hold_idle}};
-    program server = start();
+    server_program server = start();
     stream alone, readers[2];
     begin_stream(&alone, server);
     char *expected = end_stream(&alone);
@@ -248,8 +202,7 @@ static void test_rude_clients(void **state) {
         if (grown > kb + GROWTH_KB) fail_msg("%s: %zu kB more", rows[i].name, grown - kb);
     }
     free(expected);
-    kill(server.pid, SIGTERM);
-    assert_int_equal(wait_for_end(server), 0);
+    assert_int_equal(server_program_stop(server), 0);
 }
 
 /* ---- signals ---- */
@@ -257,14 +210,14 @@ static void test_rude_clients(void **state) {
 static void test_signals(void **state) {
     (void)state;
     for (int n_signals = 1; n_signals <= 2; n_signals++) {
-        program server = start();
+        server_program server = start();
         stream reader;
         begin_stream(&reader, server);
         rest(300);
         kill(server.pid, SIGTERM);
         rest(100);
         if (n_signals == 2) kill(server.pid, SIGTERM);
-        const int status = wait_for_end(server);
+        const int status = server_program_wait(server);
         if (n_signals == 1) {
             end_stream(&reader);
             assert_int_equal(status, 0);
@@ -279,7 +232,7 @@ static void test_signals(void **state) {
 
 /* ---- keys ---- */
 
-static int cached(program server, const char *key) {
+static int cached(server_program server, const char *key) {
     char body[2048] = "{\"max_tokens\":1,\"prompt\":\"";
     for (int i = 0; i < 60; i++) strcat(body, "The sea is wide and deep. ");
     strcat(body, "\"}");
@@ -294,7 +247,7 @@ static int cached(program server, const char *key) {
 
 static void test_keys(void **state) {
     (void)state;
-    program server = start();
+    server_program server = start();
     const int first = cached(server, FIRST), other = cached(server, SECOND), again = cached(server, FIRST);
     static const char *const wrong[] = {"", "X-Api-Key: first-ke\r\n", "X-Api-Key: first-keY\r\n",
                                         "X-Api-Key: Xirst-key\r\n", "X-Api-Key: first-keysecond-key\r\n"};
@@ -304,8 +257,7 @@ static void test_keys(void **state) {
         statuses[i] = client_exchange(server.port, "GET", "/v1/models", wrong[i], NULL, &answer);
         answer_free(&answer);
     }
-    kill(server.pid, SIGTERM);
-    assert_int_equal(wait_for_end(server), 0);
+    assert_int_equal(server_program_stop(server), 0);
     assert_int_equal(first, 0);
     assert_int_equal(other, 0);
     assert_true(again > 100);
@@ -317,7 +269,7 @@ static void test_keys(void **state) {
 /* Sends the text and a good request after it: the first is refused, the second is never answered, and the connection
  * ends. Where a Content-Length is no number, libmicrohttpd 0.9 sends the head of its own refusal twice before it
  * closes; so what follows the first head is searched for an answer to the second request, not expected to be empty. */
-static bool is_refused(program server, const char *name, const char *text) {
+static bool is_refused(server_program server, const char *name, const char *text) {
     http_client client;
     char answer[8192] = "";
     size_t length = 0;
@@ -353,17 +305,16 @@ static void test_two_meanings(void **state) {
     char many[65536] = "GET /health HTTP/1.1\r\nHost: localhost\r\n";
     for (size_t length = strlen(many); length < 60000; length += 6) memcpy(many + length, "X: a\r\n", 7);
     strcat(many, "\r\n");
-    program server = start();
+    server_program server = start();
     bool all = is_refused(server, "many fields", many);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (!is_refused(server, rows[i].name, rows[i].text)) all = false;
-    kill(server.pid, SIGTERM);
-    assert_int_equal(wait_for_end(server), 0);
+    assert_int_equal(server_program_stop(server), 0);
     assert_true(all);
 }
 
 int main(void) {
-    if (access(MODEL, R_OK) != 0) {
+    if (access(SHIPPED_MODEL, R_OK) != 0) {
         print_message("skipped: the model that ships is not there\n");
         return 77;
     }
