@@ -302,8 +302,9 @@ EX_API ex_code ex_generators_evaluate(ex_generator *const *generators, size_t co
 EX_API bool ex_generator_is_ready(const ex_generator *generator);
 
 /* ---- trace -------------------------------------------------------------------------------------------------- */
-/* Receives every decision of generators as a line of JSON (docs/TRACE.md), complete whenever the file is looked at.
- * The first write that fails is an error of the generator, and of closing. */
+/* Receives every decision of generators as a line of JSON (docs/TRACE.md), which go to PATH.<pid>-N.part as they
+ * are made; closing gives a whole file its name, and removes it after a failure. A pipe or a device takes the lines
+ * directly. The first write that fails is an error of the generator, and of closing. */
 EX_API ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error);
 /* The same without a file: each line, with its line end, goes to `write`; false is a write that failed. */
 EX_API ex_code ex_trace_open_callback(ex_trace **out, bool (*write)(void *context, const char *line, size_t length),

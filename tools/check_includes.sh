@@ -13,7 +13,7 @@ BEGIN {
     rooms["file"] = rooms["text"] = rooms["kernel"] = rooms["sampler"] = "base"
     rooms["convert"] = "base file text"
     rooms["model"] = "base file kernel"
-    rooms["generate"] = "base text kernel model sampler"
+    rooms["generate"] = "base file text kernel model sampler"
     rooms["cuda"] = "base kernel model"
 
     # Headers from outside that have one place, and where.

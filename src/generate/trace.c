@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -14,21 +15,31 @@
 
 /* ---- where lines go -------------------------------------------------------------------------------------------- */
 
+/* A pipe or a device takes lines as they come; a file appears when it is whole. */
+static ex_code open_path(ex_trace *trace, const char *path, ex_error *error) {
+    struct stat status;
+    trace->path = strdup(path);
+    if (!trace->path) return ex_fail_memory(error, "a trace");
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) return ex_output_open(&trace->output, path, error);
+    trace->descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    return trace->descriptor < 0 ? ex_fail_system(error, path, "write the trace") : EX_OK;
+}
+
+static void free_trace(ex_trace *trace) {
+    free(trace->path);
+    free(trace);
+}
+
 ex_code ex_trace_open(ex_trace **out, const char *path, ex_error *error) {
     *out = NULL;
     if (!path || !*path) return ex_fail(error, EX_ERROR_ARGUMENT, 0, "no file for the trace was named");
     ex_trace *trace = ex_allocate(1, sizeof *trace);
     if (!trace) return ex_fail_memory(error, "a trace");
-    trace->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (trace->descriptor < 0) {
-        ex_code code = ex_fail_system(error, path, "write the trace");
-        free(trace);
+    trace->descriptor = -1;
+    ex_code code = open_path(trace, path, error);
+    if (code != EX_OK) {
+        free_trace(trace);
         return code;
-    }
-    trace->path = strdup(path);
-    if (!trace->path) {
-        ex_trace_close(trace, NULL);
-        return ex_fail_memory(error, "a trace");
     }
     ex_decimal_prepare(&trace->powers);
     *out = trace;
@@ -39,6 +50,7 @@ ex_code ex_trace_open_callback(ex_trace **out, bool (*write)(void *context, cons
                                void *context, ex_error *error) {
     *out = ex_allocate(1, sizeof **out);
     if (!*out) return ex_fail_memory(error, "a trace");
+    (*out)->descriptor = -1;
     (*out)->write = write;
     (*out)->context = context;
     ex_decimal_prepare(&(*out)->powers);
@@ -52,16 +64,23 @@ static ex_code report_first(const ex_trace *trace, ex_error *error) {
 
 ex_code ex_trace_close(ex_trace *trace, ex_error *error) {
     if (!trace) return EX_OK;
-    if (trace->path && close(trace->descriptor) != 0 && trace->first.code == EX_OK)
+    const bool is_empty = trace->output && ex_output_size(trace->output) == 0; /* nothing began */
+    if (trace->first.code != EX_OK || is_empty) ex_output_abandon(trace->output);
+    else if (trace->output) ex_output_finish(trace->output, &trace->first);
+    if (trace->descriptor >= 0 && close(trace->descriptor) != 0 && trace->first.code == EX_OK)
         ex_fail_system(&trace->first, trace->path, "write the trace");
     const ex_code code = report_first(trace, error);
-    free(trace->path);
-    free(trace);
+    free_trace(trace);
     return code;
 }
 
 /* How many bytes went out; none after a failure, or where a signal came. */
 static size_t write_to_file(ex_trace *trace, const char *bytes, size_t length) {
+    if (trace->output) {
+        ex_code code = ex_output_write(trace->output, bytes, length, &trace->first);
+        if (code == EX_OK) code = ex_output_flush(trace->output, &trace->first);
+        return code == EX_OK ? length : 0;
+    }
     const ssize_t n = write(trace->descriptor, bytes, length);
     if (n < 0 && errno != EINTR) ex_fail_system(&trace->first, trace->path, "write the trace");
     return n < 0 ? 0 : (size_t)n;

@@ -2,6 +2,7 @@
 #ifndef EX_GENERATE_TRACE_WRITE_H
 #define EX_GENERATE_TRACE_WRITE_H
 
+#include "file/output.h"
 #include "generate/trace.h"
 #include "generate/trace_line.h"
 
@@ -9,7 +10,8 @@ enum { EX_TRACE_VERSION = 1, EX_TRACE_CANDIDATES_MAX = 1024 /* in one line */ };
 
 struct ex_trace {
     char *path; /* NULL: lines go to `write` */
-    int descriptor;
+    ex_output *output; /* NULL: `path` is no regular file, and lines go to `descriptor` */
+    int descriptor;    /* -1: none */
     bool (*write)(void *context, const char *line, size_t length);
     void *context;
     ex_decimal_powers powers;

@@ -79,5 +79,5 @@ grep -q '"kind":"branch"' "$work/c" || fail "nothing branched"
 expect 0 replay "$work/c"
 says out " 0 differ"
 expect 2 run -n 1 --trace "$work/no/such/folder/t"
-says err "cannot write the trace"
+says err "cannot create the file"
 finish
