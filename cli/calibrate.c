@@ -9,6 +9,7 @@
 #include "interrupt.h"
 #include "model.h"
 #include "policy.h"
+#include "whole_text.h"
 
 typedef struct calibrate_state {
     const cli_options *options;
@@ -92,7 +93,7 @@ static int open_all(calibrate_state *state) {
     }
     int status = read_shares(&state->wanted.shares, option_text(options, OPTION_SHARES));
     if (status == STATUS_OK) status = policy_named(&state->policy, option_text(options, OPTION_BASE_POLICY));
-    if (status == STATUS_OK && !(state->model_path = model_path(options))) status = STATUS_INPUT;
+    if (status == STATUS_OK) status = model_path(&state->model_path, options);
     if (status == STATUS_OK) status = model_open(&state->engine, options);
     if (status == STATUS_OK) status = read_texts(state);
     if (status != STATUS_OK) return status;
@@ -128,7 +129,7 @@ static int write_files(calibrate_state *state, calibrate_result *result) {
     if (!output && !embedded) return STATUS_OK;
     char *text = calibrate_policy_text(result);
     if (!text) return report_memory();
-    int status = output ? calibrate_write(output, text) : STATUS_OK;
+    int status = output ? whole_file_write(output, text, strlen(text)) : STATUS_OK;
     if (status == STATUS_OK) result->output = output;
     if (status == STATUS_OK && embedded) {
         ex_error error;

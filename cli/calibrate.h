@@ -19,7 +19,5 @@ void calibrate_print(cli_painter *painter, const calibrate_result *result);
 void calibrate_json(const calibrate_result *result);
 /* The policy as a file, with comments on where it comes from; to free. NULL when there is no memory. */
 char *calibrate_policy_text(const calibrate_result *result);
-/* Writes a text to a temporary file beside `path`, which then gets the name. Returns STATUS_OK or shows a message. */
-int calibrate_write(const char *path, const char *text);
 
 #endif

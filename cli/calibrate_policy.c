@@ -1,11 +1,10 @@
 /* calibrate_policy.c - a calibrated policy as a file that says where it comes from. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "calibrate.h"
 #include "metric_fields.h"
+#include "whole_text.h"
 
 static const char *file_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -65,31 +64,8 @@ char *calibrate_policy_text(const calibrate_result *result) {
         put_shares(out, result->found);
         put_quantiles(out, result->found);
         fputs(policy, out);
-        if (fclose(out) != 0) {
-            free(text);
-            text = NULL;
-        }
+        whole_text_close(out, &text);
     }
     free(policy);
     return text;
-}
-
-int calibrate_write(const char *path, const char *text) {
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%s.%ld.part", path, (long)getpid()) < 0) return report_memory();
-    FILE *file = fopen(temporary, "wxe");
-    bool written = file && fputs(text, file) >= 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
-    int reason = errno;
-    if (file && fclose(file) != 0 && written) {
-        written = false;
-        reason = errno;
-    }
-    if (written && rename(temporary, path) != 0) {
-        written = false;
-        reason = errno;
-    }
-    if (!written) message("%s: cannot write: %s", path, strerror(reason));
-    if (!written && file) unlink(temporary);
-    free(temporary);
-    return written ? STATUS_OK : STATUS_INPUT;
 }

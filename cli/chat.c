@@ -10,6 +10,7 @@
 #include "line_editor.h"
 #include "model.h"
 #include "policy.h"
+#include "whole_text.h"
 
 typedef struct chat_state {
     const cli_options *options;
@@ -121,7 +122,7 @@ static int answer(chat_state *chat) {
     if (status == STATUS_OK) status = feed(chat, tokens, n_tokens);
     if (status == STATUS_OK) status = generation_run(&chat->generation, show_answer, chat);
     end_answer(chat);
-    if (chat->answer) fclose(chat->answer);
+    if (chat->answer && !whole_text_close(chat->answer, &text) && status == STATUS_OK) status = report_memory();
     if (text && (status == STATUS_OK || status == STATUS_INTERRUPTED) &&
         !conversation_add(&chat->conversation, "assistant", text))
         status = report_memory();

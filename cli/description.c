@@ -118,7 +118,18 @@ static void try_engine(cli_description *out) {
     ex_engine_close(engine);
 }
 
-void describe(cli_description *out, const ex_file *file) {
+/* That memory or a read failed here says nothing about the file. */
+static ex_code first_failure(const cli_description *d, ex_error *error) {
+    const ex_error *const tried[] = {&d->tokenizer_error, &d->template_error, &d->run_error};
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        if (tried[i]->code != EX_ERROR_MEMORY && tried[i]->code != EX_ERROR_IO) continue;
+        *error = *tried[i];
+        return error->code;
+    }
+    return EX_OK;
+}
+
+ex_code describe(cli_description *out, const ex_file *file, ex_error *error) {
     *out = (cli_description){.file = file};
     out->architecture = text_of(file, "general.architecture");
     out->name = text_of(file, "general.name");
@@ -131,4 +142,5 @@ void describe(cli_description *out, const ex_file *file) {
     try_tokenizer(out);
     try_template(out);
     try_engine(out);
+    return first_failure(out, error);
 }

@@ -35,7 +35,7 @@ typedef struct cli_description {
     ex_error run_error, tokenizer_error, template_error;
 } cli_description;
 
-void describe(cli_description *out, const ex_file *file);
+ex_code describe(cli_description *out, const ex_file *file, ex_error *error);
 
 /* "Q6_K", or "type 43" when nobody here knows it. */
 const char *type_label(char buffer[24], uint32_t type);

@@ -109,8 +109,9 @@ static int run_all(const cli_options *options) {
     find_task_folder(task_folder);
     terms.task_folder = task_folder;
     folder_of(folder, options, &terms);
-    char *model = model_path(options);
-    if (!model) return STATUS_INPUT;
+    char *model;
+    status = model_path(&model, options);
+    if (status != STATUS_OK) return status;
     terms.model = name_of(model);
     status = model_open(&engine, options);
     if (status == STATUS_OK && eval_plan_open(&plan, engine, &terms, &error) != EX_OK) status = report(&error);

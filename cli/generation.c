@@ -168,7 +168,8 @@ int generation_run(cli_generation *generation, event_function show, void *contex
         show(context, &event);
         generation->output = output_flush();
     }
-    generation->tally.n_decoded += ex_session_position(generation->session) - before;
+    const size_t position = ex_session_position(generation->session); /* earlier where tokens were taken back */
+    generation->tally.n_decoded += position > before ? position - before : 0;
     generation->tally.end = event.end;
     tally_effort(&generation->tally, generation->generator);
     return status;

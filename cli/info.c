@@ -178,26 +178,28 @@ static void print_words(const cli_description *d, bool verbose) {
     for (size_t i = 0; i < ex_file_tensor_count(d->file); i++) print_tensor(d, ex_file_tensor(d->file, i));
 }
 
+static int describe_file(const char *path, const cli_options *options) {
+    ex_file *file;
+    ex_error error;
+    if (ex_file_open(&file, path, &error) != EX_OK) return report(&error);
+    cli_description description;
+    const ex_code code = describe(&description, file, &error);
+    if (code == EX_OK && option_flag(options, OPTION_JSON))
+        info_json(&description);
+    else if (code == EX_OK)
+        print_words(&description, option_flag(options, OPTION_VERBOSE));
+    ex_file_close(file);
+    return code == EX_OK ? STATUS_OK : report(&error);
+}
+
 int command_info(const cli_options *options) {
     if (options->n_operands && option_text(options, OPTION_MODEL)) {
         message("info describes one file; give it with -m or as an argument, not both");
         return STATUS_INPUT;
     }
-    char *found = options->n_operands ? NULL : model_path(options);
-    const char *path = options->n_operands ? options->operands[0] : found;
-    if (!path) return STATUS_INPUT;
-    ex_file *file;
-    ex_error error;
-    ex_code code = ex_file_open(&file, path, &error);
-    if (code == EX_OK) {
-        cli_description description;
-        describe(&description, file);
-        if (option_flag(options, OPTION_JSON))
-            info_json(&description);
-        else
-            print_words(&description, option_flag(options, OPTION_VERBOSE));
-        ex_file_close(file);
-    }
+    char *found = NULL;
+    int status = options->n_operands ? STATUS_OK : model_path(&found, options);
+    if (status == STATUS_OK) status = describe_file(options->n_operands ? options->operands[0] : found, options);
     free(found);
-    return code == EX_OK ? STATUS_OK : report(&error);
+    return status;
 }

@@ -1,7 +1,9 @@
 /* line_answers.c - the loop over lines; a bad one does not end it. */
 #include "line_answers.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "interrupt.h"
 #include "json_output.h"
@@ -31,6 +33,10 @@ int answer_lines(answer_function answer, void *context) {
         if (output == OUTPUT_OK) continue;
         status = output_status(output, status);
         break;
+    }
+    if (n < 0 && !feof(stdin) && !interrupt_seen()) {
+        message("cannot read standard input: %s", strerror(errno));
+        status = errno == ENOMEM ? STATUS_INTERNAL : STATUS_INPUT;
     }
     free(line);
     return interrupt_seen() ? STATUS_INTERRUPTED : status;

@@ -6,6 +6,7 @@
 #include "decide_lines.h"
 #include "help.h"
 #include "interrupt.h"
+#include "json_memory.h"
 #include "terminal.h"
 
 static int command_decide(const cli_options *options) {
@@ -282,6 +283,7 @@ static int dispatch(int n_arguments, char **arguments) {
 
 int main(int n_arguments, char **arguments) {
     interrupt_catch();
+    json_memory_prepare();
     int status = dispatch(n_arguments, arguments);
     return output_status(output_flush(), status);
 }

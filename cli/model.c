@@ -36,27 +36,34 @@ static int shipped_places(char places[PLACES_MAX][PATH_SIZE]) {
     return n;
 }
 
-static char *shipped_model(void) {
+static int copy_path(char **copy, const char *path) {
+    *copy = strdup(path);
+    return *copy ? STATUS_OK : report_memory();
+}
+
+static int shipped_model(char **path) {
     const char *named = getenv("ENTROPIX_MODEL");
-    if (named && *named) return strdup(named);
+    if (named && *named) return copy_path(path, named);
     char places[PLACES_MAX][PATH_SIZE];
     int n = shipped_places(places);
     for (int i = 0; i < n; i++)
-        if (access(places[i], R_OK) == 0) return strdup(places[i]);
+        if (access(places[i], R_OK) == 0) return copy_path(path, places[i]);
     message("no model: -m FILE names one. Without it these places are looked at:");
     fputs("  $ENTROPIX_MODEL (not set)\n", stderr);
     for (int i = 0; i < n; i++) fprintf(stderr, "  %s\n", places[i]);
-    return NULL;
+    return STATUS_INPUT;
 }
 
-char *model_path(const cli_options *options) {
+int model_path(char **path, const cli_options *options) {
     const char *named = option_text(options, OPTION_MODEL);
-    return named ? strdup(named) : shipped_model();
+    *path = NULL;
+    return named ? copy_path(path, named) : shipped_model(path);
 }
 
 int model_open(ex_engine **out, const cli_options *options) {
-    char *path = model_path(options);
-    if (!path) return STATUS_INPUT;
+    char *path;
+    int status = model_path(&path, options);
+    if (status != STATUS_OK) return status;
     ex_engine_options engine_options = ex_engine_options_default();
     engine_options.n_threads = (int32_t)option_integer(options, OPTION_THREADS);
     engine_options.kernels = option_text(options, OPTION_CPU);

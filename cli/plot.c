@@ -1,12 +1,11 @@
 /* plot.c - entropix plot: the pictures of a trace, as a file whose ending says what kind. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "plot_output.h"
 #include "plot_svg.h"
+#include "whole_text.h"
 
 static const struct {
     const char *ending;
@@ -48,7 +47,7 @@ static bool write_pictures(const plot_request *request, unsigned wanted, drawing
     d.width = request->width;
     d.out = open_memstream(&body, &size);
     double height = d.out ? draw_parts(request, wanted, &d) : 0;
-    bool good = d.out && fclose(d.out) == 0;
+    bool good = d.out && whole_text_close(d.out, &body);
     if (good) {
         open_svg(out, request->width, height, "pictures of a trace");
         if (styled) {
@@ -73,29 +72,11 @@ char *plot_svg(const plot_request *request, size_t *size) {
     FILE *out = open_memstream(&text, size);
     bool titles = request->theme == THEME_AUTO; /* a picture in fixed colours is on its way to pixels */
     bool good = out && write_pictures(request, request->parts, (drawing){.titles = titles}, true, out);
-    if (out && fclose(out) != 0) good = false;
+    if (out && !whole_text_close(out, &text)) good = false;
     if (good) return text;
     free(text);
     report_memory();
     return NULL;
-}
-
-/* Written beside its name and renamed, so that a picture is whole or not there. */
-static int write_file(const char *path, const char *bytes, size_t size) {
-    size_t length = strlen(path) + sizeof ".part";
-    char *beside = malloc(length);
-    if (!beside) return report_memory();
-    snprintf(beside, length, "%s.part", path);
-    FILE *file = fopen(beside, "wbe");
-    bool good = file && fwrite(bytes, 1, size, file) == size;
-    if (file && fclose(file) != 0) good = false;
-    if (good) good = rename(beside, path) == 0;
-    if (!good) {
-        message("%s: cannot write: %s", path, strerror(errno));
-        if (file) unlink(beside);
-    }
-    free(beside);
-    return good ? STATUS_OK : STATUS_INPUT;
 }
 
 static int format_of(const char *path) {
@@ -134,7 +115,7 @@ int command_plot(const cli_options *options) {
     if (status == STATUS_OK) {
         size_t size;
         char *bytes = formats[format].make(&request, &size);
-        status = bytes ? write_file(path, bytes, size) : STATUS_INPUT;
+        status = bytes ? whole_file_write(path, bytes, size) : STATUS_INPUT;
         free(bytes);
     }
     plot_trace_free(&trace);

@@ -7,6 +7,7 @@
 #include "plot_heads.h"
 #include "plot_output.h"
 #include "plot_svg.h"
+#include "whole_text.h"
 
 enum { BYTES_MAX = 12 << 20 }; /* of the heads' values; beyond, tokens are left out */
 
@@ -150,7 +151,7 @@ static bool write_data(FILE *out, const plot_trace *trace) {
     emit_array_end(&json);
     bool good = emit_heads(&json, trace);
     emit_object_end(&json);
-    if (fclose(memory) != 0) good = false;
+    if (!whole_text_close(memory, &text)) good = false;
     if (good) write_guarded(out, text, size);
     free(text);
     return good;
@@ -206,7 +207,7 @@ char *plot_html(const plot_request *request, size_t *size) {
     fputs("</main>\n<script type=\"application/json\" id=\"data\">", out);
     good = good && write_data(out, request->trace);
     fprintf(out, "</script>\n<script>\n%s</script>\n</body>\n</html>\n", script);
-    if (fclose(out) == 0 && good) return text;
+    if (whole_text_close(out, &text) && good) return text;
     free(text);
     report_memory();
     return NULL;

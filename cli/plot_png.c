@@ -2,6 +2,7 @@
  * fifty others, which every start of the program would pay for. */
 #include "plot_output.h"
 #include "terminal.h"
+#include "whole_text.h"
 
 #ifdef ENTROPIX_PNG
 
@@ -96,7 +97,7 @@ char *plot_png(const plot_request *request, size_t *size) {
     FILE *out = open_memstream(&bytes, size);
     bool good = out && render_text(&r, svg, length, out);
     if (!out) report_memory();
-    else if (fclose(out) != 0) good = false;
+    else if (!whole_text_close(out, &bytes)) good = false;
     free(svg);
     if (good) return bytes;
     free(bytes);

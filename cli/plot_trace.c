@@ -12,6 +12,7 @@
 
 #include "plot_style.h"
 #include "terminal.h"
+#include "whole_text.h"
 
 const char *const plot_value_names[PLOT_VALUES] = {
     [PLOT_ENTROPY] = "logits_entropy",         [PLOT_VARENTROPY] = "logits_varentropy",
@@ -166,7 +167,7 @@ static bool make_title(reader *r, const json_t *line, plot_token *token) {
     for (int i = 0; i < PLOT_VALUES; i++)
         if (!isnan(token->values[i])) fprintf(out, "\n%s %.4g", plot_value_names[i], token->values[i]);
     if (!isnan(number_of(line, "temperature"))) fprintf(out, "\ntemperature %.3g", number_of(line, "temperature"));
-    return fclose(out) == 0 || refuse_memory(r);
+    return whole_text_close(out, &token->title) || refuse_memory(r);
 }
 
 /* A line at a position makes all lines before it void that lie there or beyond: they were of a branch that lost, or
@@ -220,13 +221,16 @@ static bool read_mark(reader *r, const json_t *line, bool rewind) {
     mark->rewind = rewind;
     mark->position = whole_of(line, "position");
     mark->run = run_of(trace, line);
-    if (rewind && !take_back(r, mark->run, mark->position)) return false;
+    if (rewind && !take_back(r, mark->run, mark->position)) {
+        fclose(out);
+        return false;
+    }
     if (rewind)
         fprintf(out, "back from %lld to %lld: %s", (long long)whole_of(line, "from"), (long long)mark->position,
                 text_of(line, "reason"));
     else
         write_branches(out, line);
-    return fclose(out) == 0 || refuse_memory(r);
+    return whole_text_close(out, &mark->title) || refuse_memory(r);
 }
 
 static bool read_object(reader *r, const json_t *line) {

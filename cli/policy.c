@@ -7,6 +7,7 @@
 
 #include "model.h"
 #include "terminal.h"
+#include "whole_text.h"
 
 enum { KEY_MAX = 64 };
 
@@ -57,9 +58,8 @@ static char *joined_texts(const option_value *value, option_join join) {
     FILE *out = open_memstream(&text, &length);
     if (!out) return NULL;
     put_joined(out, value, join);
-    if (fclose(out) == 0) return text;
-    free(text);
-    return NULL;
+    whole_text_close(out, &text);
+    return text;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
 #include "line_answers.h"
 #include "model.h"
 #include "terminal.h"
+#include "whole_text.h"
 
 typedef struct tokenize_state {
     const ex_tokenizer *tokenizer;
@@ -67,7 +68,7 @@ static const char *write_text(tokenize_state *state, json_t *ids, ex_error *erro
     FILE *out = open_memstream(&text, &length);
     if (!out) return "out of memory";
     const char *problem = collect_text(state, ids, out, error);
-    if (fclose(out) != 0) problem = "out of memory";
+    if (!whole_text_close(out, &text)) problem = "out of memory";
     if (!problem) {
         emitter json = {.out = stdout};
         emit_object_begin(&json, NULL);
@@ -102,8 +103,9 @@ static const char *answer(void *context, const char *line, size_t length, ex_err
 }
 
 int command_tokenize(const cli_options *options) {
-    char *path = model_path(options);
-    if (!path) return STATUS_INPUT;
+    char *path;
+    int status = model_path(&path, options);
+    if (status != STATUS_OK) return status;
     ex_error error;
     ex_file *file = NULL;
     ex_tokenizer *tokenizer = NULL;
@@ -113,7 +115,7 @@ int command_tokenize(const cli_options *options) {
     if (option_flag(options, OPTION_PARSE_SPECIAL)) state.flags |= EX_TOKENIZE_SPECIAL;
     if (option_flag(options, OPTION_ADD_BEGINNING)) state.flags |= EX_TOKENIZE_ADD_BEGINNING;
     if (option_flag(options, OPTION_ADD_END)) state.flags |= EX_TOKENIZE_ADD_END;
-    int status = code == EX_OK ? answer_lines(answer, &state) : report(&error);
+    status = code == EX_OK ? answer_lines(answer, &state) : report(&error);
     free(state.tokens);
     ex_tokenizer_close(tokenizer);
     ex_file_close(file);

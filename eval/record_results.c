@@ -135,9 +135,10 @@ static ex_code each_line(line_reader *from, const char *folder, const char *name
     ex_code code = EX_OK;
     snprintf(from->path, sizeof from->path, "%s/%s", folder, name);
     FILE *file = fopen(from->path, "rbe");
-    if (!file) return needed ? eval_fail_system(from->error, from->path, "read") : EX_OK;
+    if (!file) return needed || errno != ENOENT ? eval_fail_system(from->error, from->path, "read") : EX_OK;
     for (from->line = 1; code == EX_OK && (length = getline(&text, &capacity, file)) > 0; from->line++)
         if (text[length - 1] == '\n') code = take(from, text, (size_t)length - 1);
+    if (code == EX_OK && !feof(file)) code = eval_fail_system(from->error, from->path, "read");
     free(text);
     fclose(file);
     return code;

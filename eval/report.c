@@ -1,14 +1,13 @@
 /* report.c - the three files of a report. */
 #include "report.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "chart.h"
 #include "failure.h"
 #include "report_parts.h"
+#include "run_folder.h"
 
 static const eval_part parts[] = {
     {"run", "What was run", eval_has_run, eval_write_run},
@@ -76,27 +75,6 @@ static void write_page(eval_page *page, const eval_summary *summary) {
     if (page->is_html) fputs("</main></body>\n</html>\n", page->out);
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------- */
-
-static ex_code write_file(const char *folder, const char *name, const char *text, size_t length, ex_error *error) {
-    char *path = NULL, *draft = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0) return eval_fail_memory(error, "a path");
-    if (asprintf(&draft, "%s.%ld", path, (long)getpid()) < 0) {
-        free(path);
-        return eval_fail_memory(error, "a path");
-    }
-    ex_code code = EX_OK;
-    FILE *out = fopen(draft, "wb");
-    if (!out) code = eval_fail_system(error, draft, "write");
-    if (out && fwrite(text, 1, length, out) != length) code = eval_fail_system(error, draft, "write");
-    if (out && fclose(out) != 0 && code == EX_OK) code = eval_fail_system(error, draft, "write");
-    if (code == EX_OK && rename(draft, path) != 0) code = eval_fail_system(error, path, "write");
-    if (code != EX_OK && out) unlink(draft);
-    free(draft);
-    free(path);
-    return code;
-}
-
 static ex_code write_form(const eval_summary *summary, bool is_html, const char *folder, ex_error *error) {
     char *text = NULL;
     size_t length = 0;
@@ -105,8 +83,8 @@ static ex_code write_form(const eval_summary *summary, bool is_html, const char 
     write_page(&page, summary);
     const bool failed = ferror(page.out) != 0;
     ex_code code = EX_OK;
-    if (fclose(page.out) != 0 || failed || page.failed) code = eval_fail_memory(error, "the report");
-    if (code == EX_OK) code = write_file(folder, is_html ? "report.html" : "report.md", text, length, error);
+    if (fclose(page.out) != 0 || failed || !text || page.failed) code = eval_fail_memory(error, "the report");
+    if (code == EX_OK) code = eval_file_write(folder, is_html ? "report.html" : "report.md", text, length, error);
     free(text);
     return code;
 }
@@ -119,7 +97,7 @@ ex_code eval_report_write_records(const eval_run *run, const eval_result *result
     char *text = NULL;
     size_t length = 0;
     code = eval_summary_format(summary, &text, &length, error);
-    if (code == EX_OK) code = write_file(folder, "summary.json", text, length, error);
+    if (code == EX_OK) code = eval_file_write(folder, "summary.json", text, length, error);
     if (code == EX_OK) code = write_form(summary, false, folder, error);
     if (code == EX_OK) code = write_form(summary, true, folder, error);
     free(text);

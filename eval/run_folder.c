@@ -78,10 +78,10 @@ static ex_code write_all(int descriptor, const char *path, const char *text, siz
 }
 
 ex_code eval_file_write(const char *folder, const char *name, const char *text, size_t length, ex_error *error) {
-    char path[PATH_SIZE], temporary[PATH_SIZE + 8];
+    char path[PATH_SIZE], temporary[PATH_SIZE + 32];
     ex_code code = path_of(path, folder, name, error);
     if (code != EX_OK) return code;
-    snprintf(temporary, sizeof temporary, "%s.part", path);
+    snprintf(temporary, sizeof temporary, "%s.%ld.part", path, (long)getpid());
     int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor < 0) return eval_fail_system(error, temporary, "write");
     code = write_all(descriptor, temporary, text, length, error);

@@ -221,7 +221,8 @@ char *telemetry_text(telemetry *counts, size_t *length) {
     pthread_mutex_lock(&counts->lock);
     write_all(out, counts);
     pthread_mutex_unlock(&counts->lock);
-    if (fclose(out) == 0) return text;
+    const bool good = ferror(out) == 0;
+    if (fclose(out) == 0 && good) return text; /* NULL where the last reallocation failed */
     free(text);
     return NULL;
 }

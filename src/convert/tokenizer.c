@@ -6,6 +6,7 @@
 #include "convert/pretokeniser.h"
 #include "convert/tokens.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,7 +205,9 @@ static ex_code read_template(tokenizer *t, const char *folder) {
     if (!path) return ex_fail_memory(t->error, "a file name");
     FILE *file = fopen(path, "rb");
     ex_code code = EX_OK;
-    if (file) {
+    if (!file && errno != ENOENT) {
+        code = ex_fail_system(t->error, path, "read the file");
+    } else if (file) {
         fclose(file);
         code = ex_map_open(&t->template_file, path, t->error);
         t->template = (ex_string){(const char *)t->template_file.data, (size_t)t->template_file.size};
