@@ -1,4 +1,4 @@
-/* faults.c - put before the C library with LD_PRELOAD: calls of chosen kinds fail as the page says (faults.h). Calls are
+/* faults.c - put before the C library with LD_PRELOAD: calls of chosen kinds fail as the page says (faults.h). They are
  * counted between the beginning and the end of main. */
 #include <dlfcn.h>
 #include <errno.h>

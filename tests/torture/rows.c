@@ -10,21 +10,24 @@
 #include "torture.h"
 
 const torture_row torture_rows[] = {
-    {.name = "run", .arguments = "run -p he -n 4 -t 2 -s 1 --json"},
+    {.name = "run", .arguments = "run -p he -n 4 -t 2 -s 1"},
+    {.name = "run, json", .arguments = "run -p he -n 2 -t 1 -s 1 --json", .flags = ROW_VARIES},
     {.name = "run, all of it", .arguments = "run -f text -c 64 -n 6 -t 1 -s 1 --policy rules.policy --ban hello "
      "--lookahead 1 --candidates 2 --rewind 4 --repeat-penalty 1.1 --dry-multiplier 0.5 --logit-bias 5+1 --explain"},
-    {.name = "run, schema", .arguments = "run -p he -n 8 -t 1 -s 1 --json-schema schema.json --no-attention-statistics"},
+    {.name = "run, schema",
+     .arguments = "run -p he -n 8 -t 1 -s 1 --json-schema schema.json --no-attention-statistics"},
     {.name = "run, chains", .arguments = "run -p he -n 4 -t 1 -s 1 --chains 3 --choose consistent"},
-    {.name = "run, trace", .arguments = "run -p he -n 6 -t 1 -s 1 --trace out/trace.jsonl", .outputs = "trace.jsonl"},
+    {.name = "run, trace", .arguments = "run -p he -n 6 -t 1 -s 1 --trace out/trace.jsonl", .outputs = "trace.jsonl",
+     .flags = ROW_LINES},
     {.name = "chat", .arguments = "chat -n 4 -t 1 -s 1 --chat-template template.jinja", .input = "chat.txt"},
-    {.name = "decide", .arguments = "decide", .input = "decide.jsonl"},
+    {.name = "decide", .arguments = "decide", .input = "decide.jsonl", .flags = ROW_ANSWERS},
     {.name = "logits", .arguments = "logits --tokens 1,2,3 --all --scores -t 1"},
-    {.name = "tokenize", .arguments = "tokenize --add-bos", .input = "tokenize.jsonl"},
-    {.name = "render", .arguments = "render -T template.jinja", .input = "render.jsonl"},
+    {.name = "tokenize", .arguments = "tokenize --add-bos", .input = "tokenize.jsonl", .flags = ROW_ANSWERS},
+    {.name = "render", .arguments = "render -T template.jinja", .input = "render.jsonl", .flags = ROW_ANSWERS},
     {.name = "info", .arguments = "info --verbose"},
     {.name = "info, json", .arguments = "info --json"},
-    {.name = "bench", .arguments = "bench -p 4 -n 8 -r 1 -t 1 --json", .flags = ROW_VARIES},
-    {.name = "perplexity", .arguments = "perplexity -f text -c 16 -t 1"},
+    {.name = "bench", .arguments = "bench -p 4 -n 8 -r 1 -t 1 --json", .flags = ROW_VARIES | ROW_SLOW},
+    {.name = "perplexity", .arguments = "perplexity -f text -c 64 -t 1", .flags = ROW_VARIES},
     {.name = "quantize", .arguments = "quantize model.gguf out/q8.gguf Q8_0 -t 2", .outputs = "q8.gguf",
      .flags = ROW_VARIES},
     {.name = "convert", .arguments = "convert folder out/made.gguf", .outputs = "made.gguf", .flags = ROW_VARIES},
@@ -34,8 +37,9 @@ const torture_row torture_rows[] = {
     {.name = "plot, html", .arguments = "plot trace.jsonl -o out/t.html", .outputs = "t.html"},
     {.name = "calibrate", .arguments = "calibrate -f text -c 32 -t 1 --positions 60 -o out/a.policy --embed out/b.gguf",
      .outputs = "a.policy b.gguf"},
-    {.name = "eval", .arguments = "eval --task sums.jsonl --policy greedy,entropix -t 1 -o out/run",
-     .flags = ROW_VARIES | ROW_CONTINUES},
+    {.name = "eval", .arguments = "eval --task sums.json --policy greedy,entropix -t 1 -o out/run",
+     .flags = ROW_VARIES | ROW_CONTINUES,
+     .timed = "run/times.jsonl run/report.md run/report.html run/summary.json"},
     {.name = "eval report", .arguments = "eval report evaluated -o out", .outputs = "report.md report.html"},
     {.name = "help", .arguments = "help run"},
     {.name = "man", .arguments = "man"},
@@ -46,7 +50,7 @@ const size_t n_torture_rows = sizeof torture_rows / sizeof *torture_rows;
 /* What the runs need from runs before them. */
 static const torture_row before_rows[] = {
     {.name = "trace", .arguments = "run -p he -n 6 -t 1 -s 1 --trace trace.jsonl"},
-    {.name = "evaluated", .arguments = "eval --task sums.jsonl --policy greedy,entropix -t 1 -o evaluated"},
+    {.name = "evaluated", .arguments = "eval --task sums.json --policy greedy,entropix -t 1 -o evaluated"},
 };
 
 static const char template[] =
@@ -60,13 +64,17 @@ static const struct { const char *name, *text; } texts[] = {
      "{\"logits\":[2.0,1.0,0.5],\"config\":{\"temperature\":1.0}}\n"
      "{\"logits\":[2,1,0.5,0.25],\"scores\":[1,2,3,4],\"scores_shape\":[1,2,2],\"id\":\"b\"}\n"},
     {"tokenize.jsonl", "{\"text\":\"hello, he said\"}\n{\"ids\":[1,2,256]}\n"},
-    {"render.jsonl", "{\"inputs\":{\"messages\":[{\"role\":\"user\",\"content\":\" hi \"}],\"add_generation_prompt\":true}}\n"},
-    {"schema.json", "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"x\",\"y\"]},\"b\":{\"type\":\"integer\"}}}"},
+    {"render.jsonl",
+     "{\"inputs\":{\"messages\":[{\"role\":\"user\",\"content\":\" hi \"}],\"add_generation_prompt\":true}}\n"},
+    {"schema.json",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"x\",\"y\"]},\"b\":{\"type\":\"integer\"}}}"},
     {"rules.policy",
-     "preset = entropix\ntemperature = 0.8\ntop_p = 0.9\n\n[sure]\nwhen = logits_entropy < 1\naction = greedy\n\n[doubt]\n"
-     "when = logits_entropy > 3\ntemperature = temperature * 0.9\n"},
+     "preset = entropix\ntemperature = 0.8\ntop_p = 0.9\n\n[sure]\nwhen = logits_entropy < 1\naction = greedy\n\n"
+     "[doubt]\nwhen = logits_entropy > 3\ntemperature = temperature * 0.9\n"},
+    {"sums.json", "{\"questions\":\"sums.jsonl\",\"compare\":\"text\",\"pattern\":null,\"predict\":6}"},
     {"sums.jsonl",
-     "{\"question\":\"2+2?\",\"answer\":\"4\"}\n{\"question\":\"Which?\",\"choices\":[\"a\",\"b\"],\"answer\":\"a\"}\n"},
+     "{\"question\":\"2+2?\",\"answer\":\"4\"}\n"
+     "{\"question\":\"Which?\",\"choices\":[\"a\",\"b\"],\"answer\":\"a\"}\n"},
 };
 
 const char *const fault_names[FAULT_KINDS] = {"allocate", "map", "thread", "open", "read", "write", "sync", "rename",

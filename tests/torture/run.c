@@ -62,11 +62,27 @@ static void list_folder(const char *folder, size_t prefix, file_list *list) {
     closedir(stream);
 }
 
-void torture_list(const torture *t, file_list *list) {
+/* Of a file that tells times, only whether it ends as it should. */
+static uint64_t hash_end(const char *path) {
+    char end[2] = "";
+    FILE *file = fopen(path, "rbe");
+    if (file && fseek(file, -1, SEEK_END) == 0 && fread(end, 1, 1, file) != 1) end[0] = 0;
+    if (file) fclose(file);
+    return end[0] == '\n';
+}
+
+void torture_list(const torture *t, const torture_row *row, file_list *list) {
     char path[PATH_LENGTH];
     torture_path(t, path, "out");
     list->n = 0;
     list_folder(path, strlen(path) + 1, list);
+    for (size_t i = 0; i < list->n && row->timed; i++) {
+        if (!strstr(row->timed, list->entries[i].name)) continue;
+        char name[NAME_LENGTH + 4];
+        snprintf(name, sizeof name, "out/%s", list->entries[i].name);
+        torture_path(t, path, name);
+        list->entries[i].hash = hash_end(path);
+    }
 }
 
 static void empty_folder(const char *folder) {
@@ -99,6 +115,36 @@ void torture_reset(const torture *t, const torture_row *row) {
         torture_write(t, path, old_text, sizeof old_text - 1);
     }
 }
+
+/* ---- lines ------------------------------------------------------------------------------------------------------ */
+
+static void name_output(const torture *t, const torture_row *row, char path[PATH_LENGTH]) {
+    char name[NAME_LENGTH];
+    snprintf(name, sizeof name, "out/%s", row->outputs);
+    torture_path(t, path, name);
+}
+
+void torture_keep(const torture *t, const torture_row *row) {
+    char path[PATH_LENGTH], kept[PATH_LENGTH];
+    name_output(t, row, path);
+    torture_path(t, kept, "kept");
+    if (rename(path, kept) != 0) abort();
+}
+
+bool torture_is_beginning(const torture *t, const torture_row *row) {
+    char path[PATH_LENGTH], kept[PATH_LENGTH];
+    int last = EOF, byte, wanted = EOF;
+    name_output(t, row, path);
+    torture_path(t, kept, "kept");
+    FILE *now = fopen(path, "rbe"), *whole = fopen(kept, "rbe");
+    while (now && whole && (byte = getc(now)) != EOF && (wanted = getc(whole)) == byte) last = byte;
+    const bool is_beginning = now && whole && byte == EOF && last == '\n';
+    if (now) fclose(now);
+    if (whole) fclose(whole);
+    return is_beginning;
+}
+
+/* ---- comparing -------------------------------------------------------------------------------------------------- */
 
 static const file_entry *find_file(const file_list *list, const char *name) {
     for (size_t i = 0; i < list->n; i++)
@@ -192,17 +238,17 @@ pid_t torture_start(const torture *t, const torture_row *row, const fault_plan *
     _exit(127);
 }
 
-static void read_reason(const torture *t, outcome *o) {
+static void read_start(const torture *t, const char *name, char text[TEXT_LENGTH]) {
     char path[PATH_LENGTH];
-    torture_path(t, path, "stderr");
+    torture_path(t, path, name);
     FILE *file = fopen(path, "rbe");
+    text[0] = 0;
     if (!file) return;
-    o->text[fread(o->text, 1, TEXT_LENGTH - 1, file)] = 0;
-    for (const char *at = o->text; *at; at++) o->n_lines += *at == '\n';
+    text[fread(text, 1, TEXT_LENGTH - 1, file)] = 0;
     fclose(file);
 }
 
-void torture_wait(const torture *t, pid_t child, outcome *o) {
+void torture_wait(const torture *t, const torture_row *row, pid_t child, outcome *o) {
     char path[PATH_LENGTH];
     int status = 0;
     *o = (outcome){0};
@@ -211,12 +257,15 @@ void torture_wait(const torture *t, pid_t child, outcome *o) {
     o->fired = atomic_load(&t->page->fired);
     torture_path(t, path, "stdout");
     o->printed = hash_file(path);
-    read_reason(t, o);
-    torture_list(t, &o->files);
+    read_start(t, "stdout", o->text);
+    o->names_error = strstr(o->text, "\"error\"") != NULL;
+    read_start(t, "stderr", o->text);
+    for (const char *at = o->text; *at; at++) o->n_lines += *at == '\n';
+    torture_list(t, row, &o->files);
 }
 
 void torture_run(torture *t, const torture_row *row, const fault_plan *plan, outcome *o) {
-    torture_wait(t, torture_start(t, row, plan), o);
+    torture_wait(t, row, torture_start(t, row, plan), o);
     t->n_runs++;
 }
 

@@ -41,7 +41,7 @@ int main(int n_arguments, char **arguments) {
     if (n_arguments == 7) torture_one(&t, arguments[4], arguments[5], strtoul(arguments[6], NULL, 10));
     else if (t.n_wrong == 0) torture_calls(&t);
     if (n_arguments != 7) torture_remove(&t);
-    printf("%lu faults injected in %lu runs: %lu survived, %lu refused with a reason, %lu wrong\n", t.n_faults, t.n_runs,
-           t.n_survived, t.n_refused, t.n_wrong);
+    printf("%lu faults injected in %lu runs: %lu survived, %lu refused with a reason, %lu wrong\n", t.n_faults,
+           t.n_runs, t.n_survived, t.n_refused, t.n_wrong);
     return t.n_wrong ? 1 : 0;
 }

@@ -1,5 +1,5 @@
-/* torture.h - short runs of the program under faults, and what they must leave behind. Everything lies in one folder that
- * the driver makes: inputs, and out/ for what a run writes. */
+/* torture.h - short runs of the program under faults, and what they must leave behind. Everything lies in one
+ * folder that the driver makes: inputs, and out/ for what a run writes. */
 #ifndef EX_TESTS_TORTURE_TORTURE_H
 #define EX_TESTS_TORTURE_TORTURE_H
 
@@ -17,8 +17,11 @@ enum { /* how a run ends */
 };
 
 enum { /* of a row */
-    ROW_VARIES = 1,   /* what it prints is not the same each time */
-    ROW_CONTINUES = 2 /* what it wrote before a fault stays, and the same command goes on from there */
+    ROW_VARIES = 1,    /* what it prints is not the same each time */
+    ROW_CONTINUES = 2, /* what it wrote before a fault stays, and the same command goes on from there */
+    ROW_ANSWERS = 4,   /* what is wrong with a line is said in the answer to it, on standard output */
+    ROW_LINES = 8,     /* its one output may end after any line where it fails */
+    ROW_SLOW = 16      /* it takes seconds: few n are tried */
 };
 
 typedef struct torture_row {
@@ -27,6 +30,7 @@ typedef struct torture_row {
     const char *input;     /* file for standard input, or NULL */
     const char *outputs;   /* names in out/ with blanks between them, there before it runs; or NULL */
     unsigned flags;
+    const char *timed; /* outputs that are not the same each time */
 } torture_row;
 
 typedef struct fault_plan {
@@ -51,6 +55,7 @@ typedef struct outcome {
     size_t n_lines;
     char text[TEXT_LENGTH]; /* what it wrote on standard error */
     uint64_t printed;       /* hash of what it wrote on standard output */
+    bool names_error;       /* there */
     unsigned long fired;
     file_list files;        /* in out/ */
 } outcome;
@@ -77,12 +82,15 @@ void torture_remove(const torture *t); /* the folder */
 /* Empties out/ and puts the row's old outputs there. */
 void torture_reset(const torture *t, const torture_row *row);
 pid_t torture_start(const torture *t, const torture_row *row, const fault_plan *plan);
-void torture_wait(const torture *t, pid_t child, outcome *o);
+void torture_wait(const torture *t, const torture_row *row, pid_t child, outcome *o);
 void torture_run(torture *t, const torture_row *row, const fault_plan *plan, outcome *o);
-void torture_list(const torture *t, file_list *list);
+void torture_list(const torture *t, const torture_row *row, file_list *list);
 
 /* Every file is one of `old` or one of `new`, and none of `old` is missing; else says which one is wrong. */
 bool torture_is_whole(const file_list *now, const file_list *old, const file_list *new, char why[LINE_LENGTH]);
+/* The row's one output is whole lines of what torture_keep has kept of it. */
+bool torture_is_beginning(const torture *t, const torture_row *row);
+void torture_keep(const torture *t, const torture_row *row);
 /* The file of that name is the same in both, or in neither. */
 bool torture_same_files(const file_list *a, const file_list *b, char why[LINE_LENGTH]);
 void torture_wrong(torture *t, const char *where, const char *why, const outcome *o);
