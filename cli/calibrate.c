@@ -9,7 +9,7 @@
 #include "interrupt.h"
 #include "model.h"
 #include "policy.h"
-#include "whole_text.h"
+#include "whole_file.h"
 
 typedef struct calibrate_state {
     const cli_options *options;
@@ -133,8 +133,10 @@ static int write_files(calibrate_state *state, calibrate_result *result) {
     if (status == STATUS_OK) result->output = output;
     if (status == STATUS_OK && embedded) {
         ex_error error;
+        interrupt_unfinished(embedded);
         ex_code code = ex_file_copy(state->model_path, embedded, EX_POLICY_KEY, text, strlen(text), on_progress, state,
                                     &error);
+        interrupt_unfinished(NULL);
         if (code != EX_OK) status = refuse(state, &error);
         else result->embedded = embedded;
         progress_end(&state->bar);

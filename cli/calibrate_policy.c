@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "calibrate.h"
+#include "eval/memory_text.h"
 #include "metric_fields.h"
-#include "whole_text.h"
 
 static const char *file_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -57,14 +57,14 @@ char *calibrate_policy_text(const calibrate_result *result) {
     size_t length = 0, policy_length = 0;
     ex_policy_format(&result->found->policy, NULL, 0, &policy_length);
     char *policy = malloc(policy_length + 1);
-    FILE *out = policy ? open_memstream(&text, &length) : NULL;
+    FILE *out = policy ? eval_memory_open(&text, &length) : NULL;
     if (out) {
         ex_policy_format(&result->found->policy, policy, policy_length + 1, &policy_length);
         put_origin(out, result);
         put_shares(out, result->found);
         put_quantiles(out, result->found);
         fputs(policy, out);
-        whole_text_close(out, &text);
+        eval_memory_close(out, &text);
     }
     free(policy);
     return text;

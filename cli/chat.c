@@ -5,12 +5,12 @@
 
 #include "commands.h"
 #include "conversation.h"
+#include "eval/memory_text.h"
 #include "generation.h"
 #include "interrupt.h"
 #include "line_editor.h"
 #include "model.h"
 #include "policy.h"
-#include "whole_text.h"
 
 typedef struct chat_state {
     const cli_options *options;
@@ -117,12 +117,12 @@ static int answer(chat_state *chat) {
     chat->generation.tally = (cli_tally){0};
     int32_t *tokens = fitting_tokens(chat, &n_tokens);
     if (!tokens) return STATUS_INPUT;
-    chat->answer = open_memstream(&text, &length);
+    chat->answer = eval_memory_open(&text, &length);
     int status = chat->answer ? open_generator(chat) : report_memory();
     if (status == STATUS_OK) status = feed(chat, tokens, n_tokens);
     if (status == STATUS_OK) status = generation_run(&chat->generation, show_answer, chat);
     end_answer(chat);
-    if (chat->answer && !whole_text_close(chat->answer, &text) && status == STATUS_OK) status = report_memory();
+    if (chat->answer && !eval_memory_close(chat->answer, &text) && status == STATUS_OK) status = report_memory();
     if (text && (status == STATUS_OK || status == STATUS_INTERRUPTED) &&
         !conversation_add(&chat->conversation, "assistant", text))
         status = report_memory();
@@ -173,6 +173,7 @@ static int talk(chat_state *chat) {
         if (state != LINE_READ && interactive) fputc('\n', stdout);
         if (state == LINE_INTERRUPTED) return STATUS_INTERRUPTED;
         if (state == LINE_END) return status;
+        if (state == LINE_FAILED) return STATUS_INPUT;
         chat_action action = take_line(chat, line, &status);
         if (action == CHAT_LEAVE) return status;
         if (action == CHAT_GO_ON) continue;

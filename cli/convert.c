@@ -15,7 +15,9 @@ int command_convert(const cli_options *options) {
     cli_progress bar = progress_begin();
     ex_error error;
     double start = seconds_now();
+    interrupt_unfinished(output);
     ex_code code = ex_convert(folder, output, option_text(options, OPTION_WEIGHT_TYPE), on_progress, &bar, &error);
+    interrupt_unfinished(NULL);
     progress_end(&bar);
     if (code != EX_OK && interrupt_seen()) {
         message("stopped by Ctrl-C; %s was not written", output);

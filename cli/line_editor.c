@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "interrupt.h"
+#include "terminal.h"
 
 enum { HISTORY_SIZE = 500, PATH_SIZE = 4096 };
 
@@ -125,14 +126,16 @@ static line_state read_edited(line_editor *editor, const char **line) {
     free(editor->line);
     editor->line = strndup(text, strcspn(text, "\n"));
     *line = editor->line;
-    return editor->line ? LINE_READ : LINE_END;
+    if (!editor->line) report_memory();
+    return editor->line ? LINE_READ : LINE_FAILED;
 }
 
 line_state line_editor_read(line_editor *editor, const char **line) {
     if (editor->edit) return read_edited(editor, line);
     ssize_t n = getline(&editor->line, &editor->capacity, stdin);
     if (interrupt_seen()) return LINE_INTERRUPTED;
-    if (n < 0) return LINE_END;
+    if (n < 0 && !feof(stdin)) message("cannot read standard input: %s", strerror(errno));
+    if (n < 0) return feof(stdin) ? LINE_END : LINE_FAILED;
     editor->line[strcspn(editor->line, "\n")] = '\0';
     *line = editor->line;
     return LINE_READ;

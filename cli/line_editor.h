@@ -6,7 +6,7 @@
 
 typedef struct line_editor line_editor;
 
-typedef enum line_state { LINE_READ, LINE_END, LINE_INTERRUPTED } line_state;
+typedef enum line_state { LINE_READ, LINE_END, LINE_INTERRUPTED, LINE_FAILED /* it has said why */ } line_state;
 
 /* Edits when standard input and output are a terminal. NULL when memory is out. */
 line_editor *line_editor_open(const char *prompt);

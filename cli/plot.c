@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "commands.h"
+#include "eval/memory_text.h"
 #include "plot_output.h"
 #include "plot_svg.h"
-#include "whole_text.h"
+#include "whole_file.h"
 
 static const struct {
     const char *ending;
@@ -45,9 +46,9 @@ static bool write_pictures(const plot_request *request, unsigned wanted, drawing
     char *body = NULL;
     size_t size;
     d.width = request->width;
-    d.out = open_memstream(&body, &size);
+    d.out = eval_memory_open(&body, &size);
     double height = d.out ? draw_parts(request, wanted, &d) : 0;
-    bool good = d.out && whole_text_close(d.out, &body);
+    bool good = d.out && eval_memory_close(d.out, &body);
     if (good) {
         open_svg(out, request->width, height, "pictures of a trace");
         if (styled) {
@@ -69,10 +70,10 @@ bool plot_part_svg(const plot_request *request, plot_part part, bool indices, FI
 
 char *plot_svg(const plot_request *request, size_t *size) {
     char *text = NULL;
-    FILE *out = open_memstream(&text, size);
+    FILE *out = eval_memory_open(&text, size);
     bool titles = request->theme == THEME_AUTO; /* a picture in fixed colours is on its way to pixels */
     bool good = out && write_pictures(request, request->parts, (drawing){.titles = titles}, true, out);
-    if (out && !whole_text_close(out, &text)) good = false;
+    if (out && !eval_memory_close(out, &text)) good = false;
     if (good) return text;
     free(text);
     report_memory();

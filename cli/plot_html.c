@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/memory_text.h"
 #include "json_output.h"
 #include "plot_heads.h"
 #include "plot_output.h"
 #include "plot_svg.h"
-#include "whole_text.h"
 
 enum { BYTES_MAX = 12 << 20 }; /* of the heads' values; beyond, tokens are left out */
 
@@ -142,7 +142,7 @@ static void write_guarded(FILE *out, const char *text, size_t size) {
 static bool write_data(FILE *out, const plot_trace *trace) {
     char *text = NULL, color[8];
     size_t size;
-    FILE *memory = open_memstream(&text, &size);
+    FILE *memory = eval_memory_open(&text, &size);
     if (!memory) return false;
     emitter json = {.out = memory};
     emit_object_begin(&json, NULL);
@@ -151,7 +151,7 @@ static bool write_data(FILE *out, const plot_trace *trace) {
     emit_array_end(&json);
     bool good = emit_heads(&json, trace);
     emit_object_end(&json);
-    if (!whole_text_close(memory, &text)) good = false;
+    if (!eval_memory_close(memory, &text)) good = false;
     if (good) write_guarded(out, text, size);
     free(text);
     return good;
@@ -197,7 +197,7 @@ static void write_head(const plot_request *request, FILE *out) {
 
 char *plot_html(const plot_request *request, size_t *size) {
     char *text = NULL;
-    FILE *out = open_memstream(&text, size);
+    FILE *out = eval_memory_open(&text, size);
     if (!out) {
         report_memory();
         return NULL;
@@ -207,7 +207,7 @@ char *plot_html(const plot_request *request, size_t *size) {
     fputs("</main>\n<script type=\"application/json\" id=\"data\">", out);
     good = good && write_data(out, request->trace);
     fprintf(out, "</script>\n<script>\n%s</script>\n</body>\n</html>\n", script);
-    if (whole_text_close(out, &text) && good) return text;
+    if (eval_memory_close(out, &text) && good) return text;
     free(text);
     report_memory();
     return NULL;

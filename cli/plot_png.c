@@ -1,8 +1,8 @@
 /* plot_png.c - a picture in pixels: librsvg renders the SVG. The library is loaded when it is needed, because it brings
  * fifty others, which every start of the program would pay for. */
+#include "eval/memory_text.h"
 #include "plot_output.h"
 #include "terminal.h"
-#include "whole_text.h"
 
 #ifdef ENTROPIX_PNG
 
@@ -94,10 +94,10 @@ char *plot_png(const plot_request *request, size_t *size) {
     size_t length;
     char *bytes = NULL, *svg = renderer_open(&r) ? plot_svg(&fixed, &length) : NULL;
     if (!svg) return NULL;
-    FILE *out = open_memstream(&bytes, size);
+    FILE *out = eval_memory_open(&bytes, size);
     bool good = out && render_text(&r, svg, length, out);
     if (!out) report_memory();
-    else if (!whole_text_close(out, &bytes)) good = false;
+    else if (!eval_memory_close(out, &bytes)) good = false;
     free(svg);
     if (good) return bytes;
     free(bytes);

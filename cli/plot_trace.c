@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/memory_text.h"
 #include "plot_style.h"
 #include "terminal.h"
-#include "whole_text.h"
 
 const char *const plot_value_names[PLOT_VALUES] = {
     [PLOT_ENTROPY] = "logits_entropy",         [PLOT_VARENTROPY] = "logits_varentropy",
@@ -157,7 +157,7 @@ static bool read_heads(reader *r, const json_t *line, plot_token *token) {
 static bool make_title(reader *r, const json_t *line, plot_token *token) {
     static const char *const states[] = {[PLOT_TOKEN] = "", [PLOT_INSERTED] = ", inserted", [PLOT_END] = ", the end"};
     size_t size;
-    FILE *out = open_memstream(&token->title, &size);
+    FILE *out = eval_memory_open(&token->title, &size);
     if (!out) return refuse_memory(r);
     fprintf(out, "%lld \"%s\"%s\n%s", (long long)token->position, token->text, states[token->kind],
             r->trace->strategies[token->strategy].name);
@@ -167,7 +167,7 @@ static bool make_title(reader *r, const json_t *line, plot_token *token) {
     for (int i = 0; i < PLOT_VALUES; i++)
         if (!isnan(token->values[i])) fprintf(out, "\n%s %.4g", plot_value_names[i], token->values[i]);
     if (!isnan(number_of(line, "temperature"))) fprintf(out, "\ntemperature %.3g", number_of(line, "temperature"));
-    return whole_text_close(out, &token->title) || refuse_memory(r);
+    return eval_memory_close(out, &token->title) || refuse_memory(r);
 }
 
 /* A line at a position makes all lines before it void that lie there or beyond: they were of a branch that lost, or
@@ -216,7 +216,7 @@ static bool read_mark(reader *r, const json_t *line, bool rewind) {
     plot_trace *trace = r->trace;
     plot_mark *mark = append(r, (void **)&trace->marks, &trace->n_marks, sizeof *mark);
     size_t size;
-    FILE *out = mark ? open_memstream(&mark->title, &size) : NULL;
+    FILE *out = mark ? eval_memory_open(&mark->title, &size) : NULL;
     if (!out) return r->status == STATUS_OK ? refuse_memory(r) : false;
     mark->rewind = rewind;
     mark->position = whole_of(line, "position");
@@ -230,7 +230,7 @@ static bool read_mark(reader *r, const json_t *line, bool rewind) {
                 text_of(line, "reason"));
     else
         write_branches(out, line);
-    return whole_text_close(out, &mark->title) || refuse_memory(r);
+    return eval_memory_close(out, &mark->title) || refuse_memory(r);
 }
 
 static bool read_object(reader *r, const json_t *line) {
@@ -266,7 +266,7 @@ static void read_lines(reader *r, FILE *file) {
     free(text);
     if (r->status != STATUS_OK) return;
     r->line++;
-    if (ferror(file)) refuse(r, "cannot read: %s", strerror(errno));
+    if (!feof(file)) refuse(r, "cannot read: %s", strerror(errno));
     else if (r->trace->n_runs == 0) refuse(r, "the file is empty; `entropix run --trace FILE` writes traces");
 }
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "eval/memory_text.h"
 #include "model.h"
 #include "terminal.h"
-#include "whole_text.h"
 
 enum { KEY_MAX = 64 };
 
@@ -55,10 +55,10 @@ static void put_joined(FILE *out, const option_value *value, option_join join) {
 static char *joined_texts(const option_value *value, option_join join) {
     char *text = NULL;
     size_t length;
-    FILE *out = open_memstream(&text, &length);
+    FILE *out = eval_memory_open(&text, &length);
     if (!out) return NULL;
     put_joined(out, value, join);
-    whole_text_close(out, &text);
+    eval_memory_close(out, &text);
     return text;
 }
 

@@ -40,8 +40,10 @@ int command_quantize(const cli_options *options) {
     quantize_state state = {.bar = progress_begin(), .result = {.input = input, .output = output, .type = type}};
     ex_error error;
     double start = seconds_now();
+    interrupt_unfinished(output);
     ex_code code = ex_quantize(input, output, type, (int32_t)option_integer(options, OPTION_THREADS), on_progress,
                                on_report, &state, &error);
+    interrupt_unfinished(NULL);
     progress_end(&state.bar);
     state.result.seconds = seconds_now() - start;
     int status = STATUS_OK;

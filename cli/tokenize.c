@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "commands.h"
+#include "eval/memory_text.h"
 #include "json_output.h"
 #include "line_answers.h"
 #include "model.h"
 #include "terminal.h"
-#include "whole_text.h"
 
 typedef struct tokenize_state {
     const ex_tokenizer *tokenizer;
@@ -65,10 +65,10 @@ static const char *collect_text(tokenize_state *state, json_t *ids, FILE *out, e
 static const char *write_text(tokenize_state *state, json_t *ids, ex_error *error) {
     char *text = NULL;
     size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
+    FILE *out = eval_memory_open(&text, &length);
     if (!out) return "out of memory";
     const char *problem = collect_text(state, ids, out, error);
-    if (!whole_text_close(out, &text)) problem = "out of memory";
+    if (!eval_memory_close(out, &text)) problem = "out of memory";
     if (!problem) {
         emitter json = {.out = stdout};
         emit_object_begin(&json, NULL);

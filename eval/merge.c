@@ -81,9 +81,10 @@ static ex_code compare_parts(const merger *all, ex_error *error) {
 
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
 
+/* Below 0 when they cannot be read. */
 static double next_seconds(part *from) {
     double seconds = 0;
-    if (getline(&from->line, &from->capacity, from->times) <= 0) return 0;
+    if (getline(&from->line, &from->capacity, from->times) <= 0) return feof(from->times) ? 0 : -1;
     json_t *object = json_loads(from->line, 0, NULL);
     seconds = json_number_value(json_object_get(object, "seconds"));
     json_decref(object);
@@ -98,7 +99,9 @@ static bool is_of(const char *line, size_t task, size_t question) {
 
 static ex_code copy_line(merger *all, part *from, size_t task, size_t question, ex_error *error) {
     const double seconds = next_seconds(from);
+    if (seconds < 0) return eval_fail_system(error, from->folder, "read times.jsonl of");
     const ssize_t length = getline(&from->line, &from->capacity, from->results);
+    if (length < 0 && !feof(from->results)) return eval_fail_system(error, from->folder, "read results.jsonl of");
     if (length <= 0 || from->line[length - 1] != '\n')
         return eval_fail(error, EX_ERROR_FORMAT, from->n_lines, "%s is not finished: it has %zu lines", from->folder,
                          from->n_lines);

@@ -6,6 +6,7 @@
 
 #include "chart.h"
 #include "failure.h"
+#include "memory_text.h"
 #include "report_parts.h"
 #include "run_folder.h"
 
@@ -78,12 +79,11 @@ static void write_page(eval_page *page, const eval_summary *summary) {
 static ex_code write_form(const eval_summary *summary, bool is_html, const char *folder, ex_error *error) {
     char *text = NULL;
     size_t length = 0;
-    eval_page page = {.out = open_memstream(&text, &length), .is_html = is_html};
+    eval_page page = {.out = eval_memory_open(&text, &length), .is_html = is_html};
     if (!page.out) return eval_fail_memory(error, "the report");
     write_page(&page, summary);
-    const bool failed = ferror(page.out) != 0;
     ex_code code = EX_OK;
-    if (fclose(page.out) != 0 || failed || !text || page.failed) code = eval_fail_memory(error, "the report");
+    if (!eval_memory_close(page.out, &text) || page.failed) code = eval_fail_memory(error, "the report");
     if (code == EX_OK) code = eval_file_write(folder, is_html ? "report.html" : "report.md", text, length, error);
     free(text);
     return code;

@@ -37,7 +37,8 @@ static ex_code find_type(const char *name, int32_t *type, ex_error *error) {
 /* The last part of the folder's real path; nothing when that is no text. */
 static ex_code write_name(const job *j) {
     char *path = realpath(j->folder, NULL);
-    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : "";
+    if (!path) return ex_fail_system(j->error, j->folder, "find the folder");
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : "";
     size_t length = strlen(name);
     ex_code code = EX_OK;
     if (length && ex_utf8_valid_prefix(name, length) == length)

@@ -50,6 +50,7 @@ static void add_prompt(ex_tracer *tracer) {
         const ex_string text = text_of(tracer, tracer->prompt[i]);
         ex_line_add(&tracer->scratch, text.data, text.length);
     }
+    if (tracer->scratch.failed) line->failed = true;
     ex_line_text(line, "prompt", (ex_string){tracer->scratch.text, tracer->scratch.length});
     ex_line_integers(line, "prompt_tokens", tracer->prompt, tracer->n_prompt);
     ex_line_open(line, "prompt_texts", '[');

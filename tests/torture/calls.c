@@ -1,5 +1,6 @@
 /* calls.c - the n-th call of each kind fails, for every row and every n (or a spread of them). */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,25 +10,25 @@ typedef struct sweep {
     const char *name;
     unsigned kinds, action;
     int number;
-    unsigned long quick; /* how many n of a row, when not all */
+    unsigned long quick, full; /* how many n of a row at most */
 } sweep;
 
 #define KIND(kind) (1U << FAULT_##kind)
 
 static const sweep sweeps[] = {
-    {"allocate", KIND(ALLOCATE), FAULT_ONCE, 0, 30},
-    {"allocate, ever", KIND(ALLOCATE), FAULT_EVER, 0, 5},
-    {"map", KIND(MAP), FAULT_ONCE, 0, 6},
-    {"thread", KIND(THREAD), FAULT_ONCE, 0, 3},
-    {"open", KIND(OPEN), FAULT_ONCE, 0, 8},
-    {"open, ever", KIND(OPEN), FAULT_EVER, 0, 2},
-    {"read", KIND(READ), FAULT_ONCE, 0, 8},
-    {"read, ever", KIND(READ), FAULT_EVER, 0, 2},
-    {"write", KIND(WRITE), FAULT_ONCE, 0, 8},
-    {"write, disk full", KIND(WRITE), FAULT_EVER, ENOSPC, 4},
-    {"sync", KIND(SYNC), FAULT_ONCE, 0, 4},
-    {"rename", KIND(RENAME), FAULT_ONCE, 0, 4},
-    {"state", KIND(STATE), FAULT_ONCE, 0, 4},
+    {"allocate", KIND(ALLOCATE), FAULT_ONCE, 0, 30, ULONG_MAX},
+    {"allocate, ever", KIND(ALLOCATE), FAULT_EVER, 0, 5, 100},
+    {"map", KIND(MAP), FAULT_ONCE, 0, 6, 500},
+    {"thread", KIND(THREAD), FAULT_ONCE, 0, 3, 500},
+    {"open", KIND(OPEN), FAULT_ONCE, 0, 8, 500},
+    {"open, ever", KIND(OPEN), FAULT_EVER, 0, 2, 100},
+    {"read", KIND(READ), FAULT_ONCE, 0, 8, 500},
+    {"read, ever", KIND(READ), FAULT_EVER, 0, 2, 100},
+    {"write", KIND(WRITE), FAULT_ONCE, 0, 8, 500},
+    {"write, disk full", KIND(WRITE), FAULT_EVER, ENOSPC, 4, 100},
+    {"sync", KIND(SYNC), FAULT_ONCE, 0, 4, 500},
+    {"rename", KIND(RENAME), FAULT_ONCE, 0, 4, 500},
+    {"state", KIND(STATE), FAULT_ONCE, 0, 4, 500},
 };
 
 static const fault_plan no_fault = {0};
@@ -54,8 +55,8 @@ static bool is_whole(const torture *t, const torture_row *row, const file_list *
     return row->flags & ROW_LINES && now->n == 1 && torture_is_beginning(t, row);
 }
 
-static void judge(torture *t, const torture_row *row, const char *where, const file_list *old, const outcome *good,
-                  outcome *o) {
+void torture_judge(torture *t, const torture_row *row, const char *where, const file_list *old, const outcome *good,
+                   outcome *o) {
     char why[LINE_LENGTH];
     if (o->fired) t->n_faults++;
     if (o->status == STATUS_GOOD) {
@@ -82,11 +83,11 @@ static void try_plan(torture *t, const torture_row *row, const char *name, const
     torture_list(t, row, &old);
     torture_run(t, row, plan, &o);
     snprintf(where, sizeof where, "%s: %s %lu", row->name, name, plan->at);
-    judge(t, row, where, &old, good, &o);
+    torture_judge(t, row, where, &old, good, &o);
 }
 
 /* How often the row makes calls of each kind. */
-static bool count_calls(torture *t, const torture_row *row, outcome *good, unsigned long calls[FAULT_KINDS]) {
+bool torture_count(torture *t, const torture_row *row, outcome *good, unsigned long calls[FAULT_KINDS]) {
     torture_reset(t, row);
     torture_run(t, row, &no_fault, good);
     for (int kind = 0; kind < FAULT_KINDS; kind++) calls[kind] = atomic_load(&t->page->calls[kind]);
@@ -104,7 +105,7 @@ static unsigned long calls_of(const sweep *s, const unsigned long calls[FAULT_KI
 }
 
 static void sweep_row(torture *t, const torture_row *row, const sweep *s, unsigned long n_calls, const outcome *good) {
-    const unsigned long most = row->flags & ROW_SLOW ? (t->is_full ? 20 : 1) : t->is_full ? n_calls : s->quick;
+    const unsigned long most = row->flags & ROW_SLOW ? (t->is_full ? 20 : 1) : t->is_full ? s->full : s->quick;
     const unsigned long n = n_calls < most ? n_calls : most;
     for (unsigned long i = 0; i < n; i++) {
         const unsigned long at = n < 2 ? 1 : 1 + i * (n_calls - 1) / (n - 1);
@@ -113,7 +114,7 @@ static void sweep_row(torture *t, const torture_row *row, const sweep *s, unsign
     }
 }
 
-static void print_counts(const char *name, const torture *t, const torture *before) {
+void torture_print(const char *name, const torture *t, const torture *before) {
     printf("%-16s %6lu faults: %6lu survived, %6lu refused with a reason, %lu wrong\n", name,
            t->n_faults - before->n_faults, t->n_survived - before->n_survived, t->n_refused - before->n_refused,
            t->n_wrong - before->n_wrong);
@@ -123,12 +124,12 @@ void torture_calls(torture *t) {
     static outcome goods[64];
     static unsigned long calls[64][FAULT_KINDS];
     for (size_t i = 0; i < n_torture_rows; i++)
-        if (!count_calls(t, &torture_rows[i], &goods[i], calls[i])) return;
+        if (!torture_count(t, &torture_rows[i], &goods[i], calls[i])) return;
     for (size_t j = 0; j < sizeof sweeps / sizeof *sweeps; j++) {
         const torture before = *t;
         for (size_t i = 0; i < n_torture_rows; i++)
             sweep_row(t, &torture_rows[i], &sweeps[j], calls_of(&sweeps[j], calls[i]), &goods[i]);
-        print_counts(sweeps[j].name, t, &before);
+        torture_print(sweeps[j].name, t, &before);
     }
 }
 
@@ -136,7 +137,7 @@ void torture_one(torture *t, const char *row, const char *kind, unsigned long at
     outcome good;
     unsigned long calls[FAULT_KINDS];
     for (size_t i = 0; i < n_torture_rows; i++) {
-        if (strcmp(torture_rows[i].name, row) != 0 || !count_calls(t, &torture_rows[i], &good, calls)) continue;
+        if (strcmp(torture_rows[i].name, row) != 0 || !torture_count(t, &torture_rows[i], &good, calls)) continue;
         for (size_t j = 0; j < sizeof sweeps / sizeof *sweeps; j++) {
             const sweep *s = &sweeps[j];
             const fault_plan plan = {.kinds = s->kinds, .action = s->action, .number = s->number, .at = at};

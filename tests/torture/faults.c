@@ -47,7 +47,9 @@ static bool fails(int kind) {
     if (at == 0 || (action == FAULT_EVER ? n < at : n != at)) return false;
     atomic_fetch_add(&page->fired, 1);
     if (action == FAULT_KILL) kill(getpid(), SIGKILL);
-    return true;
+    if (action != FAULT_CUT) return true;
+    if (truncate(page->cut, 4096) != 0) _exit(124);
+    return false;
 }
 
 static bool fails_with(int kind, int number) {

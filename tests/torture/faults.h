@@ -13,7 +13,8 @@ enum { /* kinds of calls; a fault may be of several */
 enum { /* what happens at the call */
     FAULT_ONCE, /* it fails */
     FAULT_EVER, /* it fails, and every one after it */
-    FAULT_KILL  /* the program is killed before it */
+    FAULT_KILL, /* the program is killed before it */
+    FAULT_CUT   /* it works, but before it the file `cut` becomes 4096 bytes long */
 };
 
 typedef struct fault_page {
@@ -24,6 +25,7 @@ typedef struct fault_page {
     atomic_ulong seen;   /* calls of those kinds */
     atomic_ulong fired;  /* faults that were injected */
     atomic_ulong calls[FAULT_KINDS];
+    char cut[256];
 } fault_page;
 
 #endif

@@ -40,6 +40,8 @@ const torture_row torture_rows[] = {
     {.name = "eval", .arguments = "eval --task sums.json --policy greedy,entropix -t 1 -o out/run",
      .flags = ROW_VARIES | ROW_CONTINUES,
      .timed = "run/times.jsonl run/report.md run/report.html run/summary.json"},
+    {.name = "eval merge", .arguments = "eval merge evaluated -o out/all", .flags = ROW_VARIES | ROW_CONTINUES,
+     .timed = "all/report.md all/report.html all/summary.json"},
     {.name = "eval report", .arguments = "eval report evaluated -o out", .outputs = "report.md report.html"},
     {.name = "help", .arguments = "help run"},
     {.name = "man", .arguments = "man"},

@@ -27,11 +27,22 @@ void torture_write(const torture *t, const char *name, const void *data, size_t 
     if (!file || fwrite(data, 1, length, file) != length || fclose(file) != 0) abort();
 }
 
+void torture_copy(const torture *t, const char *from, const char *to) {
+    static char bytes[4 << 20];
+    char path[PATH_LENGTH];
+    torture_path(t, path, from);
+    FILE *file = fopen(path, "rbe");
+    if (!file) abort();
+    const size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    torture_write(t, to, bytes, n);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t hash_file(const char *path) {
     unsigned char piece[1 << 14];
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = HASH_OF_NOTHING;
     FILE *file = fopen(path, "rbe");
     if (!file) return 0;
     for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
@@ -118,26 +129,20 @@ void torture_reset(const torture *t, const torture_row *row) {
 
 /* ---- lines ------------------------------------------------------------------------------------------------------ */
 
-static void name_output(const torture *t, const torture_row *row, char path[PATH_LENGTH]) {
+void torture_keep(const torture *t, const torture_row *row) {
     char name[NAME_LENGTH];
     snprintf(name, sizeof name, "out/%s", row->outputs);
-    torture_path(t, path, name);
-}
-
-void torture_keep(const torture *t, const torture_row *row) {
-    char path[PATH_LENGTH], kept[PATH_LENGTH];
-    name_output(t, row, path);
-    torture_path(t, kept, "kept");
-    if (rename(path, kept) != 0) abort();
+    torture_copy(t, name, "kept");
 }
 
 bool torture_is_beginning(const torture *t, const torture_row *row) {
     char path[PATH_LENGTH], kept[PATH_LENGTH];
-    int last = EOF, byte, wanted = EOF;
-    name_output(t, row, path);
+    int last = EOF, byte = EOF;
+    snprintf(kept, sizeof kept, "out/%s", row->outputs);
+    torture_path(t, path, kept);
     torture_path(t, kept, "kept");
     FILE *now = fopen(path, "rbe"), *whole = fopen(kept, "rbe");
-    while (now && whole && (byte = getc(now)) != EOF && (wanted = getc(whole)) == byte) last = byte;
+    while (now && whole && (byte = getc(now)) != EOF && getc(whole) == byte) last = byte;
     const bool is_beginning = now && whole && byte == EOF && last == '\n';
     if (now) fclose(now);
     if (whole) fclose(whole);
@@ -145,6 +150,15 @@ bool torture_is_beginning(const torture *t, const torture_row *row) {
 }
 
 /* ---- comparing -------------------------------------------------------------------------------------------------- */
+
+void torture_forget_parts(file_list *list) {
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        const char *end = strrchr(list->entries[i].name, '.');
+        if (!end || strcmp(end, ".part") != 0) list->entries[n++] = list->entries[i];
+    }
+    list->n = n;
+}
 
 static const file_entry *find_file(const file_list *list, const char *name) {
     for (size_t i = 0; i < list->n; i++)
@@ -193,6 +207,7 @@ static void set_page(const torture *t, const fault_plan *plan) {
     atomic_store(&page->at, plan->at);
     atomic_store(&page->seen, 0);
     atomic_store(&page->fired, 0);
+    snprintf(page->cut, sizeof page->cut, "%s", plan->cut ? plan->cut : "");
     for (int kind = 0; kind < FAULT_KINDS; kind++) atomic_store(&page->calls[kind], 0);
 }
 
@@ -229,7 +244,7 @@ pid_t torture_start(const torture *t, const torture_row *row, const fault_plan *
     if (child > 0) return child;
     if (chdir(t->folder) != 0) _exit(125);
     redirect(row->input ? row->input : "/dev/null", O_RDONLY, STDIN_FILENO);
-    redirect("stdout", O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
+    redirect(plan->printed ? plan->printed : "stdout", O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect("stderr", O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     if (plan->file_bytes) setrlimit(RLIMIT_FSIZE, &(struct rlimit){plan->file_bytes, plan->file_bytes});

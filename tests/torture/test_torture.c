@@ -27,6 +27,13 @@ static fault_page *make_page(const torture *t) {
     return page;
 }
 
+static void run_all(torture *t) {
+    torture_calls(t);
+    torture_cuts(t);
+    torture_kills(t);
+    torture_full_disks(t); /* the last: from here on it is in a name space of its own */
+}
+
 int main(int n_arguments, char **arguments) {
     if (n_arguments != 4 && n_arguments != 5 && n_arguments != 7) return 2;
     torture t = {.program = arguments[1], .library = arguments[2]};
@@ -39,7 +46,7 @@ int main(int n_arguments, char **arguments) {
     t.page = make_page(&t);
     torture_make_inputs(&t);
     if (n_arguments == 7) torture_one(&t, arguments[4], arguments[5], strtoul(arguments[6], NULL, 10));
-    else if (t.n_wrong == 0) torture_calls(&t);
+    else if (t.n_wrong == 0) run_all(&t);
     if (n_arguments != 7) torture_remove(&t);
     printf("%lu faults injected in %lu runs: %lu survived, %lu refused with a reason, %lu wrong\n", t.n_faults,
            t.n_runs, t.n_survived, t.n_refused, t.n_wrong);

@@ -12,6 +12,8 @@
 
 enum { PATH_LENGTH = 4096, TEXT_LENGTH = 2048, NAME_LENGTH = 128, ENTRIES = 64, LINE_LENGTH = 512 };
 
+#define HASH_OF_NOTHING 0xcbf29ce484222325U
+
 enum { /* how a run ends */
     STATUS_GOOD = 0, STATUS_FAILED = 1, STATUS_REFUSED = 2, STATUS_SIGNAL = 128
 };
@@ -38,6 +40,8 @@ typedef struct fault_plan {
     int number;
     unsigned long at;
     uint64_t file_bytes; /* no file may become larger; 0: any size */
+    const char *printed; /* where standard output goes; NULL: a file */
+    const char *cut;     /* which file FAULT_CUT shortens */
 } fault_plan;
 
 typedef struct file_entry {
@@ -78,6 +82,7 @@ void torture_path(const torture *t, char path[PATH_LENGTH], const char *name);
 void torture_write(const torture *t, const char *name, const void *data, size_t length);
 
 void torture_remove(const torture *t); /* the folder */
+void torture_copy(const torture *t, const char *from, const char *to);
 
 /* Empties out/ and puts the row's old outputs there. */
 void torture_reset(const torture *t, const torture_row *row);
@@ -91,11 +96,20 @@ bool torture_is_whole(const file_list *now, const file_list *old, const file_lis
 /* The row's one output is whole lines of what torture_keep has kept of it. */
 bool torture_is_beginning(const torture *t, const torture_row *row);
 void torture_keep(const torture *t, const torture_row *row);
+void torture_forget_parts(file_list *list); /* unfinished files of killed programs */
 /* The file of that name is the same in both, or in neither. */
 bool torture_same_files(const file_list *a, const file_list *b, char why[LINE_LENGTH]);
 void torture_wrong(torture *t, const char *where, const char *why, const outcome *o);
 
 void torture_calls(torture *t);
+/* Runs without a fault; its outputs and calls. False when that fails. */
+bool torture_count(torture *t, const torture_row *row, outcome *good, unsigned long calls[FAULT_KINDS]);
+void torture_judge(torture *t, const torture_row *row, const char *where, const file_list *old, const outcome *good,
+                   outcome *o);
+void torture_cuts(torture *t);      /* files that become shorter while they are in use */
+void torture_kills(torture *t);     /* SIGKILL at any call that changes files, and at any time */
+void torture_full_disks(torture *t);
+void torture_print(const char *name, const torture *t, const torture *before);
 /* One fault, for a look at it by hand. */
 void torture_one(torture *t, const char *row, const char *kind, unsigned long at);
 

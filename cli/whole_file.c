@@ -1,22 +1,14 @@
-/* whole_text.c - memory that runs out in the middle of a text, and disks that are full in the middle of a file. */
-#include "whole_text.h"
+/* whole_file.c - what a file was before stays when the disk is full, or the program ends, in the middle of writing. */
+#include "whole_file.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "terminal.h"
-
-/* When the last reallocation fails, fclose says that all went well and leaves NULL. */
-bool whole_text_close(FILE *out, char **text) {
-    bool good = ferror(out) == 0;
-    if (fclose(out) != 0 || !good) {
-        free(*text);
-        *text = NULL;
-    }
-    return *text != NULL;
-}
 
 static bool write_and_sync(FILE *file, const char *bytes, size_t n_bytes) {
     return fwrite(bytes, 1, n_bytes, file) == n_bytes && fflush(file) == 0 && fsync(fileno(file)) == 0;
