@@ -48,7 +48,7 @@ static bool write_pictures(const plot_request *request, unsigned wanted, drawing
     d.width = request->width;
     d.out = eval_memory_open(&body, &size);
     double height = d.out ? draw_parts(request, wanted, &d) : 0;
-    bool good = d.out && eval_memory_close(d.out, &body);
+    bool good = d.out && eval_memory_close(d.out, &body) && !d.failed;
     if (good) {
         open_svg(out, request->width, height, "pictures of a trace");
         if (styled) {

@@ -111,7 +111,7 @@ static void draw_course(drawing *d, const plot_trace *trace, double x, double y,
     size_t n_tokens = 0;
     for (size_t i = 0; i < trace->n_tokens; i++) n_tokens += trace->tokens[i].heads != NULL;
     size_t n_columns = n_tokens < COURSE_COLUMNS ? n_tokens : COURSE_COLUMNS;
-    double *means = malloc((trace->n_layer + 1) * n_columns * sizeof *means);
+    double *means = svg_memory(d, (trace->n_layer + 1) * n_columns, sizeof *means);
     if (!means) return;
     course_means(trace, means, n_columns, means + trace->n_layer * n_columns, n_tokens);
     double step = fmin(width / (double)n_columns, 30), gap = row >= 9 ? 1 : 0;
@@ -137,7 +137,7 @@ double plot_heads(drawing *d, const plot_trace *trace) {
     plot_subject(subject, sizeof subject, trace);
     double y = plot_heading(d, "Attention entropy of heads and layers", subject), maximum;
     size_t n = trace->n_layer * trace->n_head;
-    double *means = malloc((n + 1) * sizeof *means);
+    double *means = svg_memory(d, n + 1, sizeof *means);
     if (!means || n == 0 || !plot_heads_mean(trace, means, &maximum)) {
         free(means);
         svg_text(d, PLOT_MARGIN, y + 22, "soft", ANCHOR_START, "this trace has no attention statistics");

@@ -29,7 +29,7 @@ void plot_order(const plot_trace *trace, size_t *order) {
 
 double plot_legend(drawing *d, const plot_trace *trace, double y, bool underlined) {
     double x = PLOT_MARGIN + 6;
-    size_t *order = calloc(trace->n_strategies + 1, sizeof *order);
+    size_t *order = svg_memory(d, trace->n_strategies + 1, sizeof *order);
     if (!order) return y;
     plot_order(trace, order);
     y += 16;

@@ -14,9 +14,9 @@ static bool in_plane(const plot_trace *trace, const plot_token *token) {
 }
 
 /* An axis over a metric and the thresholds on it, or false when memory is short. */
-static bool fit(plot_axis *axis, const plot_trace *trace, plot_value metric, const plot_threshold *thresholds,
-                size_t n_thresholds, double from, double to) {
-    double *values = malloc((trace->n_tokens + n_thresholds + 1) * sizeof *values);
+static bool fit(drawing *d, plot_axis *axis, const plot_trace *trace, plot_value metric,
+                const plot_threshold *thresholds, size_t n_thresholds, double from, double to) {
+    double *values = svg_memory(d, trace->n_tokens + n_thresholds + 1, sizeof *values);
     size_t n = 0;
     if (!values) return false;
     for (size_t i = 0; i < trace->n_tokens; i++)
@@ -106,7 +106,7 @@ static void draw_varentropy_lines(drawing *d, const plot_axis *x, const plot_axi
 }
 
 static void draw_marks(drawing *d, const plot_trace *trace, const plot_axis *x, const plot_axis *y) {
-    size_t *order = calloc(trace->n_strategies + 1, sizeof *order);
+    size_t *order = svg_memory(d, trace->n_strategies + 1, sizeof *order);
     if (!order) return;
     plot_order(trace, order);
     double radius = trace->n_tokens <= FEW ? 4.2 : trace->n_tokens <= MANY ? 3 : 2.2;
@@ -130,10 +130,10 @@ double plot_plane(drawing *d, const plot_trace *trace) {
     double head = plot_legend(d, trace, plot_heading(d, "Entropy and varentropy", subject), false);
     double right = d->width - RIGHT, height = fmin(fmax(0.52 * (right - LEFT), 220), 900);
     plot_axis x, y;
-    if (!fit(&x, trace, PLOT_ENTROPY, thresholds, n, LEFT, right)) return head;
+    if (!fit(d, &x, trace, PLOT_ENTROPY, thresholds, n, LEFT, right)) return head;
     int rows = draw_entropy_lines(NULL, &x, 0, 0, thresholds, n, d->width - PLOT_MARGIN);
     double top = head + 12 + rows * LABEL_ROW, bottom = top + height;
-    if (!fit(&y, trace, plot_varentropy(trace), thresholds, n, bottom, top)) return head;
+    if (!fit(d, &y, trace, plot_varentropy(trace), thresholds, n, bottom, top)) return head;
     svg_rect(d, LEFT, top, right - LEFT, height, "panel");
     draw_grid(d, &x, &y, plot_varentropy(trace));
     draw_entropy_lines(d, &x, top, bottom, thresholds, n, d->width - PLOT_MARGIN);

@@ -10,6 +10,12 @@ const double CELL = 6.62;
 
 enum { TOKEN_CELLS = 24, TEXT_SIZE = 400 };
 
+void *svg_memory(drawing *d, size_t count, size_t size) {
+    void *memory = calloc(count, size);
+    if (!memory) d->failed = true;
+    return memory;
+}
+
 void svg_number(FILE *out, double value) {
     double tenths = rint(value * 10);
     if (fmod(tenths, 10) == 0) fprintf(out, "%.0f", tenths / 10);

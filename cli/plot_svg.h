@@ -13,7 +13,11 @@ typedef struct drawing {
     double width;
     bool titles;  /* write what shows when a pointer rests on an element */
     bool indices; /* number the elements of tokens, for a script */
+    bool failed;  /* there was no memory for a part of it */
 } drawing;
+
+/* Zeroed, and to free; NULL without memory, which the drawing then tells. */
+void *svg_memory(drawing *d, size_t count, size_t size);
 
 typedef enum text_anchor { ANCHOR_START, ANCHOR_MIDDLE, ANCHOR_END } text_anchor;
 

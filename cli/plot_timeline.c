@@ -44,11 +44,11 @@ static void find_lanes(strip *s) {
     }
 }
 
-static bool strip_open(strip *s, const plot_trace *trace, size_t run) {
+static bool strip_open(drawing *d, strip *s, const plot_trace *trace, size_t run) {
     *s = (strip){.trace = trace, .run = run};
-    s->tokens = calloc(trace->n_tokens + 1, sizeof *s->tokens);
-    s->left = calloc(trace->n_tokens + 1, sizeof *s->left);
-    s->width = calloc(trace->n_tokens + 1, sizeof *s->width);
+    s->tokens = svg_memory(d, trace->n_tokens + 1, sizeof *s->tokens);
+    s->left = svg_memory(d, trace->n_tokens + 1, sizeof *s->left);
+    s->width = svg_memory(d, trace->n_tokens + 1, sizeof *s->width);
     if (!s->tokens || !s->left || !s->width) return false;
     for (size_t i = 0; i < trace->n_tokens; i++)
         if (trace->tokens[i].run == run && trace->tokens[i].settled) s->tokens[s->n++] = i;
@@ -132,7 +132,7 @@ static void draw_columns(drawing *d, const strip *s, int lane, const column *col
 /* Range and mean of the tokens around each pixel. */
 static bool draw_course(drawing *d, const strip *s, double y, double right) {
     size_t n = (size_t)(right - LEFT), reach = 1 + n / 400;
-    column *columns = malloc(n * sizeof *columns);
+    column *columns = svg_memory(d, n, sizeof *columns);
     if (!columns) return false;
     for (int lane = 0; lane < s->n_lanes; lane++) {
         memset(columns, 0, n * sizeof *columns);
@@ -324,7 +324,7 @@ double plot_timeline(drawing *d, const plot_trace *trace) {
     y = draw_signs(d, trace, plot_legend(d, trace, y, trace->n_tokens > SHORT)) + 6;
     for (size_t run = 0; run < trace->n_runs; run++) {
         strip s;
-        if (strip_open(&s, trace, run) && s.n > 0) {
+        if (strip_open(d, &s, trace, run) && s.n > 0) {
             if (trace->n_runs > 1) {
                 svg_text(d, PLOT_MARGIN, y + 14, "", ANCHOR_START, "sequence %lld",
                          (long long)trace->runs[run].sequence);

@@ -477,6 +477,50 @@ static void test_sessions_that_do_not_go_together(void **state) {
     close_prompt(&a);
 }
 
+/* What the pool of pages counts stays right when a fork of a session finds no memory. */
+static void test_forks_without_memory(void **state) {
+    (void)state;
+    static open_model m;
+    ex_error error;
+    ex_session *fork = NULL, *other;
+    open_prompt(&m, "llama", EX_KV_F32, 1);
+    int n_failed = 0;
+    for (long left = 0; !fork; left++) {
+        allocations_limit(left);
+        const ex_code code = ex_session_fork(&fork, m.session, &error);
+        allocations_limit(-1);
+        if (code == EX_OK) break;
+        assert_int_equal(code, EX_ERROR_MEMORY);
+        n_failed++;
+    }
+    assert_true(n_failed >= 3);
+    assert_ok(ex_session_evaluate(fork, (int32_t[]){1}, 1, NULL, NULL, &error), &error);
+    ex_session_close(fork);
+    assert_ok(ex_session_fork(&other, m.session, &error), &error);
+    assert_ok(ex_session_evaluate(m.session, (int32_t[]){2}, 1, NULL, NULL, &error), &error);
+    assert_ok(ex_session_evaluate(other, (int32_t[]){1}, 1, NULL, NULL, &error), &error);
+    ex_session_close(other);
+    close_prompt(&m);
+}
+
+/* Nor does one that is opened touch what it has given back. */
+static void test_sessions_without_memory(void **state) {
+    (void)state;
+    static open_model m;
+    ex_error error;
+    ex_session *session = NULL;
+    ex_code code = EX_ERROR_MEMORY;
+    open_prompt(&m, "llama", EX_KV_F32, 1);
+    for (long left = 0; code != EX_OK; left++) {
+        allocations_limit(left);
+        code = ex_model_session(&session, &m.model, NULL, &error);
+        allocations_limit(-1);
+        if (code != EX_OK) assert_int_equal(code, EX_ERROR_MEMORY);
+    }
+    ex_session_close(session);
+    close_prompt(&m);
+}
+
 /* A row of the embedding that is not finite: who has that token fails, and nobody moves. */
 static void test_weight_that_is_not_finite(void **state) {
     (void)state;
@@ -511,6 +555,8 @@ int main(void) {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_forks_together),
         cmocka_unit_test(test_sessions_that_do_not_go_together),
+        cmocka_unit_test(test_forks_without_memory),
+        cmocka_unit_test(test_sessions_without_memory),
         cmocka_unit_test(test_weight_that_is_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

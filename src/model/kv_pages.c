@@ -58,20 +58,20 @@ static ex_code add_slab(ex_kv_pool *pool, size_t n_pages, ex_error *error) {
     return EX_OK;
 }
 
-/* Called with the lock held, or before the pool is shared. */
+/* Called with the lock held, or before the pool is shared. A table that fails has no pool: the pool never counted it. */
 static ex_code add_table(ex_kv_table *table, ex_kv_pool *pool, size_t n_pages_max, ex_error *error) {
-    *table = (ex_kv_table){.pool = pool, .n_pages_max = n_pages_max};
-    table->pages = ex_allocate(n_pages_max, sizeof *table->pages);
-    if (!table->pages) return ex_fail_memory(error, "the page table");
+    *table = (ex_kv_table){0};
+    ex_kv_page **pages = ex_allocate(n_pages_max, sizeof *pages);
+    if (!pages) return ex_fail_memory(error, "the page table");
     size_t needed = pool->n_needed + n_pages_max;
     if (needed > pool->n_pages) {
         ex_code code = add_slab(pool, needed - pool->n_pages, error);
         if (code != EX_OK) {
-            free(table->pages);
-            table->pages = NULL;
+            free(pages);
             return code;
         }
     }
+    *table = (ex_kv_table){.pool = pool, .pages = pages, .n_pages_max = n_pages_max};
     pool->n_needed = needed;
     pool->n_tables++;
     return EX_OK;

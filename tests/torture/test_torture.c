@@ -28,9 +28,11 @@ static fault_page *make_page(const torture *t) {
 }
 
 static void run_all(torture *t) {
+    if (getenv("X")) { torture_server(t); return; }
     torture_calls(t);
     torture_cuts(t);
     torture_kills(t);
+    torture_server(t);
     torture_full_disks(t); /* the last: from here on it is in a name space of its own */
 }
 

@@ -42,6 +42,7 @@ typedef struct fault_plan {
     uint64_t file_bytes; /* no file may become larger; 0: any size */
     const char *printed; /* where standard output goes; NULL: a file */
     const char *cut;     /* which file FAULT_CUT shortens */
+    unsigned seconds;    /* until it is killed; 0: ten */
 } fault_plan;
 
 typedef struct file_entry {
@@ -109,6 +110,9 @@ void torture_judge(torture *t, const torture_row *row, const char *where, const 
 void torture_cuts(torture *t);      /* files that become shorter while they are in use */
 void torture_kills(torture *t);     /* SIGKILL at any call that changes files, and at any time */
 void torture_full_disks(torture *t);
+void torture_server(torture *t);    /* faults when it starts, and in requests */
+/* Sets the page; a program that is running goes by it from here on. */
+void torture_plan(const torture *t, const fault_plan *plan);
 void torture_print(const char *name, const torture *t, const torture *before);
 /* One fault, for a look at it by hand. */
 void torture_one(torture *t, const char *row, const char *kind, unsigned long at);
