@@ -58,7 +58,7 @@ static ex_code add_slab(ex_kv_pool *pool, size_t n_pages, ex_error *error) {
     return EX_OK;
 }
 
-/* Called with the lock held, or before the pool is shared. A table that fails has no pool: the pool never counted it. */
+/* Called with the lock held, or before the pool is shared. A table that fails has no pool, which did not count it. */
 static ex_code add_table(ex_kv_table *table, ex_kv_pool *pool, size_t n_pages_max, ex_error *error) {
     *table = (ex_kv_table){0};
     ex_kv_page **pages = ex_allocate(n_pages_max, sizeof *pages);

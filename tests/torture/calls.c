@@ -105,7 +105,8 @@ static unsigned long calls_of(const sweep *s, const unsigned long calls[FAULT_KI
 }
 
 static void sweep_row(torture *t, const torture_row *row, const sweep *s, unsigned long n_calls, const outcome *good) {
-    const unsigned long most = row->flags & ROW_SLOW ? (t->is_full ? 20 : 1) : t->is_full ? s->full : s->quick;
+    const unsigned long wanted = t->is_full ? s->full : s->quick, few = t->is_full ? 20 : s == sweeps;
+    const unsigned long most = row->flags & ROW_SLOW && few < wanted ? few : wanted;
     const unsigned long n = n_calls < most ? n_calls : most;
     for (unsigned long i = 0; i < n; i++) {
         const unsigned long at = n < 2 ? 1 : 1 + i * (n_calls - 1) / (n - 1);

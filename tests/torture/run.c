@@ -232,7 +232,7 @@ static void execute(const torture *t, const torture_row *row) {
     setenv("ENTROPIX_MODEL", "model.gguf", 1);
     setenv("XDG_STATE_HOME", t->folder, 1);
     setenv("LC_ALL", "C", 1);
-    setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=165", 1); /* who uses memory that was freed, or never set, finds this */
+    setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=165", 1); /* what is in memory that was freed, or never set */
     execv(t->program, arguments);
     _exit(127);
 }

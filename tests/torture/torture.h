@@ -23,7 +23,7 @@ enum { /* of a row */
     ROW_CONTINUES = 2, /* what it wrote before a fault stays, and the same command goes on from there */
     ROW_ANSWERS = 4,   /* what is wrong with a line is said in the answer to it, on standard output */
     ROW_LINES = 8,     /* its one output may end after any line where it fails */
-    ROW_SLOW = 16      /* it takes seconds: few n are tried */
+    ROW_SLOW = 16      /* it takes seconds: few n are tried, and in the quick tier one */
 };
 
 typedef struct torture_row {
