@@ -88,35 +88,21 @@ int __libc_start_main(main_function *function, int n_arguments, char **arguments
     return NEXT(__libc_start_main, counted_main, n_arguments, arguments, before, after, linker, stack_end);
 }
 
-/* ---- memory: through the C library's other names, for dlsym itself allocates ------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
+#define FAULTY_ALLOCATION(name, parameters, ...)                                                                      \
+    DECLARE_NEXT(name);                                                                                                \
+    void *name parameters { return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : NEXT(name, __VA_ARGS__); }
 
-void *malloc(size_t size) { return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : __libc_malloc(size); }
+FAULTY_ALLOCATION(malloc, (size_t size), size)
+FAULTY_ALLOCATION(calloc, (size_t count, size_t size), count, size)
+FAULTY_ALLOCATION(realloc, (void *memory, size_t size), memory, size)
+FAULTY_ALLOCATION(memalign, (size_t alignment, size_t size), alignment, size)
+FAULTY_ALLOCATION(aligned_alloc, (size_t alignment, size_t size), alignment, size)
 
-void *calloc(size_t count, size_t size) {
-    return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size) {
-    return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : __libc_realloc(memory, size);
-}
-
-void *memalign(size_t alignment, size_t size) {
-    return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : __libc_memalign(alignment, size);
-}
-
-void *aligned_alloc(size_t alignment, size_t size) {
-    return fails_with(FAULT_ALLOCATE, ENOMEM) ? NULL : __libc_memalign(alignment, size);
-}
-
+DECLARE_NEXT(posix_memalign);
 int posix_memalign(void **out, size_t alignment, size_t size) {
-    void *memory = fails(FAULT_ALLOCATE) ? NULL : __libc_memalign(alignment, size);
-    if (memory) *out = memory;
-    return memory ? 0 : ENOMEM;
+    return fails(FAULT_ALLOCATE) ? ENOMEM : NEXT(posix_memalign, out, alignment, size);
 }
 
 DECLARE_NEXT(mmap);
