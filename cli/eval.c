@@ -1,9 +1,9 @@
 /* eval.c - entropix eval: policies on the same questions, with the same seeds, at the same cost. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
+#include "data_path.h"
 #include "eval/price.h"
 #include "eval/report.h"
 #include "eval/run.h"
@@ -14,14 +14,6 @@
 #include "model.h"
 
 enum { PATH_SIZE = 4096 };
-
-/* The tasks that come with the program: the source tree's, or those of an installation, which may have been moved. */
-static void find_task_folder(char folder[PATH_SIZE]) {
-    snprintf(folder, PATH_SIZE, "%s/eval/tasks", ENTROPIX_SOURCE_DIR);
-    if (access(folder, R_OK) == 0) return;
-    if (installed_path(folder, PATH_SIZE, "tasks") && access(folder, R_OK) == 0) return;
-    snprintf(folder, PATH_SIZE, "%s/tasks", ENTROPIX_DATA_DIR);
-}
 
 static bool is_stopped(void *context) {
     (void)context;
@@ -103,10 +95,10 @@ static int run_all(const cli_options *options) {
     eval_plan *plan = NULL;
     ex_engine *engine = NULL;
     ex_error error;
-    char folder[PATH_SIZE], task_folder[PATH_SIZE];
+    char folder[PATH_SIZE], task_folder[DATA_PATH_SIZE];
     int status = read_terms(&terms, options);
     if (status != STATUS_OK) return status;
-    find_task_folder(task_folder);
+    data_path(task_folder, "tasks");
     terms.task_folder = task_folder;
     folder_of(folder, options, &terms);
     char *model;

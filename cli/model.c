@@ -8,31 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "data_path.h"
 #include "terminal.h"
 
 #define SHIPPED_MODEL "entropix-40m-q6_k.gguf"
-enum { CONTEXT_COMMON = 4096, PLACES_MAX = 5, PATH_SIZE = 4096 };
+enum { CONTEXT_COMMON = 4096, PLACES_MAX = DATA_PLACES + 1 };
 
-bool installed_path(char *path, size_t size, const char *name) {
-    char program[PATH_SIZE];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0) return false;
-    program[n] = '\0';
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(program, '/');
-        if (!slash) return false;
-        *slash = '\0';
-    }
-    int length = snprintf(path, size, "%s/share/entropix/%s", program, name);
-    return length > 0 && (size_t)length < size;
-}
-
-static int shipped_places(char places[PLACES_MAX][PATH_SIZE]) {
-    int n = 0;
-    snprintf(places[n++], PATH_SIZE, "%s/models/" SHIPPED_MODEL, ENTROPIX_SOURCE_DIR);
-    if (installed_path(places[n], PATH_SIZE, SHIPPED_MODEL)) n++;
-    snprintf(places[n++], PATH_SIZE, "%s/" SHIPPED_MODEL, ENTROPIX_DATA_DIR);
-    snprintf(places[n++], PATH_SIZE, "models/" SHIPPED_MODEL);
+static size_t shipped_places(char places[PLACES_MAX][DATA_PATH_SIZE]) {
+    size_t n = data_places(places, SHIPPED_MODEL);
+    snprintf(places[n++], DATA_PATH_SIZE, "models/" SHIPPED_MODEL);
     return n;
 }
 
@@ -44,13 +28,13 @@ static int copy_path(char **copy, const char *path) {
 static int shipped_model(char **path) {
     const char *named = getenv("ENTROPIX_MODEL");
     if (named && *named) return copy_path(path, named);
-    char places[PLACES_MAX][PATH_SIZE];
-    int n = shipped_places(places);
-    for (int i = 0; i < n; i++)
+    char places[PLACES_MAX][DATA_PATH_SIZE];
+    const size_t n = shipped_places(places);
+    for (size_t i = 0; i < n; i++)
         if (access(places[i], R_OK) == 0) return copy_path(path, places[i]);
     message("no model: -m FILE names one. Without it these places are looked at:");
     fputs("  $ENTROPIX_MODEL (not set)\n", stderr);
-    for (int i = 0; i < n; i++) fprintf(stderr, "  %s\n", places[i]);
+    for (size_t i = 0; i < n; i++) fprintf(stderr, "  %s\n", places[i]);
     return STATUS_INPUT;
 }
 

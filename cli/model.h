@@ -5,11 +5,9 @@
 #include "entropix.h"
 #include "options.h"
 
-/* The file of -m, or the model that ships: $ENTROPIX_MODEL, the source tree, the installation, ./models. The message of
+/* The file of -m, or the model that ships: $ENTROPIX_MODEL, the build, the installation, ./models. The message of
  * a failure lists the places. Returns STATUS_OK or the exit status; free *path. */
 int model_path(char **path, const cli_options *options);
-/* <prefix>/share/entropix/NAME as seen from <prefix>/bin, so that an installation can be moved; false: not known. */
-bool installed_path(char *path, size_t size, const char *name);
 /* Returns STATUS_OK or the exit status. */
 int model_open(ex_engine **out, const cli_options *options);
 /* --stop and --ignore-eos. */

@@ -42,3 +42,14 @@ done
 [ "$(pkg-config --modversion entropix)" = "$(sed -n 's/^#define EX_VERSION "\(.*\)"/\1/p' "$prefix/include/entropix.h")" ]
 [[ "$("$prefix/bin/entropix" --version)" == "entropix $(pkg-config --modversion entropix)"* ]]
 echo "pkg-config: ok"
+
+# The moved program finds its model and its tasks, and nothing of the build.
+if [ -n "$model" ]; then
+    cd /
+    unset ENTROPIX_MODEL
+    "$prefix/bin/entropix" info >"$work/output"
+    grep -qF "$model" "$work/output" || { cat "$work/output"; exit 1; }
+    "$prefix/bin/entropix" eval --task facts --policy plain --limit 2 -o "$work/answers" >"$work/output" 2>&1 ||
+        { cat "$work/output"; exit 1; }
+    echo "its own files: ok"
+fi
