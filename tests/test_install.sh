@@ -48,7 +48,7 @@ if [ -n "$model" ]; then
     cd /
     unset ENTROPIX_MODEL
     "$prefix/bin/entropix" info >"$work/output"
-    grep -qF "$model" "$work/output" || { cat "$work/output"; exit 1; }
+    grep -qF "file          $prefix/" "$work/output" || { cat "$work/output"; exit 1; }
     "$prefix/bin/entropix" eval --task facts --policy plain --limit 2 -o "$work/answers" >"$work/output" 2>&1 ||
         { cat "$work/output"; exit 1; }
     echo "its own files: ok"
