@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes which libraries a built entropix links, with versions and licences, as SPDX 2.3 JSON.
+"""Writes which libraries a built entropix needs, with versions and licences, as CycloneDX 1.5 JSON.
 
     tools/sbom.py PROGRAM OUTPUT
 
-The libraries are those that the program names itself (DT_NEEDED); versions are those of the Debian packages that own
-the files, where dpkg is there. The creation time is SOURCE_DATE_EPOCH, or else that of the program's file.
+The libraries are those that the system's loader finds for the program, theirs included, and librsvg where the program
+loads it for pictures. Versions are those of the Debian or RPM packages that own the files, or else what the file's name
+says. The same program on the same system gives the same bytes: there is a time only where SOURCE_DATE_EPOCH says one.
 """
 import datetime
 import hashlib
@@ -14,24 +15,38 @@ import re
 import subprocess
 import sys
 
-# soname without version: name, licence
-LICENCES = {
-    "libjansson": ("jansson", "MIT"),
-    "libmicrohttpd": ("libmicrohttpd", "LGPL-2.1-or-later"),
-    "libgnutls": ("gnutls", "LGPL-2.1-or-later"),
-    "libpcre2-8": ("pcre2", "BSD-3-Clause"),
-    "libutf8proc": ("utf8proc", "MIT"),
-    "libedit": ("libedit", "BSD-3-Clause"),
-    "librsvg-2": ("librsvg", "LGPL-2.1-or-later"),
-    "libcairo": ("cairo", "LGPL-2.1-only OR MPL-1.1"),
-    "libgobject-2.0": ("glib", "LGPL-2.1-or-later"),
-    "libglib-2.0": ("glib", "LGPL-2.1-or-later"),
-    "libgio-2.0": ("glib", "LGPL-2.1-or-later"),
-    "libgdk_pixbuf-2.0": ("gdk-pixbuf", "LGPL-2.1-or-later"),
-    "libc": ("glibc", "LGPL-2.1-or-later"),
-    "libm": ("glibc", "LGPL-2.1-or-later"),
+LGPL_3 = "LGPL-3.0-or-later OR GPL-2.0-or-later"
+# soname without version: project, licence of the library as an SPDX expression
+LIBRARIES = {
+    "ld-linux-aarch64": ("glibc", "LGPL-2.1-or-later"),
     "ld-linux-x86-64": ("glibc", "LGPL-2.1-or-later"),
+    "libbsd": ("libbsd", "BSD-3-Clause AND BSD-2-Clause AND ISC"),
+    "libc": ("glibc", "LGPL-2.1-or-later"),
+    "libdl": ("glibc", "LGPL-2.1-or-later"),
+    "libedit": ("libedit", "BSD-3-Clause"),
+    "libffi": ("libffi", "MIT"),
+    "libgcc_s": ("gcc", "GPL-3.0-or-later WITH GCC-exception-3.1"),
+    "libgmp": ("gmp", LGPL_3),
+    "libgnutls": ("gnutls", "LGPL-2.1-or-later"),
+    "libhogweed": ("nettle", LGPL_3),
+    "libidn2": ("libidn2", f"({LGPL_3}) AND Unicode-DFS-2016"),
+    "libjansson": ("jansson", "MIT"),
+    "libm": ("glibc", "LGPL-2.1-or-later"),
+    "libmd": ("libmd", "BSD-3-Clause AND BSD-2-Clause AND ISC AND Beerware"),
+    "libmicrohttpd": ("libmicrohttpd", "LGPL-2.1-or-later"),
+    "libnettle": ("nettle", LGPL_3),
+    "libp11-kit": ("p11-kit", "BSD-3-Clause"),
+    "libpcre2-8": ("pcre2", "BSD-3-Clause WITH PCRE2-exception"),
+    "libpthread": ("glibc", "LGPL-2.1-or-later"),
+    "librsvg-2": ("librsvg", "LGPL-2.1-or-later"),
+    "libtasn1": ("libtasn1", "LGPL-2.1-or-later"),
+    "libtinfo": ("ncurses", "X11-distribute-modifications-variant"),
+    "libunistring": ("libunistring", LGPL_3),
+    "libutf8proc": ("utf8proc", "MIT AND Unicode-DFS-2015"),
+    "libz": ("zlib", "Zlib"),
+    "libzstd": ("zstd", "BSD-3-Clause"),
 }
+LOADED_LATER = ["librsvg-2.so.2"]
 
 
 def output_of(*command):
@@ -41,60 +56,94 @@ def output_of(*command):
         return ""
 
 
-def debian_package(path):
-    """Name and version of the package that owns a file, or nothing."""
-    for candidate in (path, os.path.realpath(path), os.path.realpath(path).removeprefix("/usr")):
-        owner = output_of("dpkg-query", "-S", candidate)
-        if owner:
-            package = owner.split(": ")[0].split(",")[0]
-            return package.split(":")[0], output_of("dpkg-query", "-W", "-f", "${Version}", package)
-    return None
+def linked(program):
+    """{soname: path} of everything that the loader finds."""
+    rows = re.findall(r"^\s*(\S+\.so\S*)(?: => (/\S+))? \(0x", output_of("ldd", program), re.M)
+    return {os.path.basename(name): path or name for name, path in rows if not name.startswith("linux-vdso")}
 
 
-def package(identifier, name, version, licence, **more):
-    return {"SPDXID": "SPDXRef-" + re.sub(r"[^A-Za-z0-9.-]", "-", identifier), "name": name, "versionInfo": version,
-            "downloadLocation": "NOASSERTION", "filesAnalyzed": False, "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": licence, "copyrightText": "NOASSERTION", **more}
+def loaded_later(program):
+    with open(program, "rb") as file:
+        contents = file.read()
+    found = dict(re.findall(r"^\s*(\S+) \(.*\) => (/\S+)", output_of("/sbin/ldconfig", "-p"), re.M))
+    return {name: found[name] for name in LOADED_LATER if name.encode() in contents and name in found}
 
 
-def library(soname, path):
-    name, licence = LICENCES.get(soname.split(".so")[0], (soname.split(".so")[0], "NOASSERTION"))
-    owner = debian_package(path) if path else None
-    made = package(soname, name, owner[1] if owner else "NOASSERTION", licence, packageFileName=soname)
-    if owner:
-        made["externalRefs"] = [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
-                                 "referenceLocator": f"pkg:deb/debian/{owner[0]}@{owner[1]}"}]
+def owner(path):
+    """purl type, name and version of the package that owns a file, or nothing."""
+    real = os.path.realpath(path)
+    for candidate in (path, real, real.removeprefix("/usr"), "/usr" + path):
+        owned = output_of("dpkg-query", "-S", candidate)
+        if owned:
+            name = owned.split(": ")[0].split(",")[0].split(":")[0]
+            return "deb/debian", name, output_of("dpkg-query", "-W", "-f", "${Version}\n", name).split("\n")[0]
+    owned = output_of("rpm", "-qf", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\n", path).split()
+    return ("rpm/redhat", *owned[:2]) if len(owned) >= 2 else None
+
+
+def licences(stem, package):
+    if stem in LIBRARIES:
+        return [{"expression": LIBRARIES[stem][1]}]
+    try:
+        with open(f"/usr/share/doc/{package}/copyright", encoding="utf-8") as file:
+            names = re.findall(r"^License: *(\S.*)$", file.read(), re.M)
+    except OSError:
+        names = []
+    return [{"license": {"name": name}} for name in sorted(set(names))] or [{"license": {"name": "unknown"}}]
+
+
+def component(soname, path, scope):
+    stem = soname.split(".so")[0]
+    of_package = owner(path)
+    of_name = os.path.realpath(path).rpartition(".so.")[2] or "unknown"
+    made = {"type": "library", "bom-ref": soname, "name": LIBRARIES.get(stem, (stem,))[0],
+            "version": of_package[2] if of_package else of_name, "scope": scope,
+            "licenses": licences(stem, of_package[1] if of_package else stem),
+            "properties": [{"name": "entropix:soname", "value": soname}]}
+    if of_package:
+        made["purl"] = "pkg:{}/{}@{}".format(*of_package)
     return made
 
 
-def main(program, output):
-    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-d", program))
-    if not needed:
-        sys.exit(f"{program} names no library; is it a linked program, and is readelf there?")
-    paths = dict(re.findall(r"^\s*(\S+) => (/\S+)", output_of("ldd", program), re.M))
-    with open(program, "rb") as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
+def needed(path, known):
+    names = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-d", path))
+    return sorted({name for name in names if name in known})
+
+
+def of_source():
+    """Version and licence of entropix itself."""
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
     with open(os.path.join(root, "include", "entropix.h"), encoding="utf-8") as file:
         version = re.search(r'#define EX_VERSION "(.*)"', file.read()).group(1)
     with open(os.path.join(root, "LICENSE"), encoding="utf-8") as file:
-        licence = "MIT" if file.read(100).startswith("MIT License") else "NOASSERTION"
-    own = package("entropix", "entropix", version, licence, checksums=[{"algorithm": "SHA256", "checksumValue": digest}])
-    libraries = [library(soname, paths.get(soname)) for soname in sorted(needed)]
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", os.stat(program).st_mtime))
-    created = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    relations = [("SPDXRef-DOCUMENT", "DESCRIBES", own["SPDXID"])]
-    relations += [(own["SPDXID"], "DYNAMIC_LINK", made["SPDXID"]) for made in libraries]
+        first = file.readline().strip()
+    return version, {"license": {"id": "MIT"} if first == "MIT License" else {"name": first}}
+
+
+def main(program, output):
+    libraries, later = linked(program), loaded_later(program)
+    if not libraries:
+        sys.exit(f"{program} names no library; is it a linked program, and is ldd there?")
+    everything = {**libraries, **later}
+    version, licence = of_source()
+    with open(program, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    metadata = {"component": {"type": "application", "bom-ref": "entropix", "name": "entropix", "version": version,
+                              "licenses": [licence], "hashes": [{"alg": "SHA-256", "content": digest}]}}
+    if "SOURCE_DATE_EPOCH" in os.environ:
+        moment = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc)
+        metadata["timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    graph = [("entropix", sorted({*needed(program, everything), *later}))]
+    graph += [(soname, needed(everything[soname], everything)) for soname in sorted(everything)]
     document = {
-        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"entropix-{version}",
-        "documentNamespace": f"urn:entropix:{version}:{digest}",
-        "creationInfo": {"created": created, "creators": ["Tool: tools/sbom.py"]},
-        "packages": [own, *libraries],
-        "relationships": [{"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b}
-                          for a, kind, b in relations],
+        "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json", "bomFormat": "CycloneDX", "specVersion": "1.5",
+        "version": 1, "metadata": metadata,
+        "components": [component(soname, path, "required" if soname in libraries else "optional")
+                       for soname, path in sorted(everything.items())],
+        "dependencies": [{"ref": name, "dependsOn": of} for name, of in graph],
     }
     with open(output, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2)
+        json.dump(document, file, indent=2, sort_keys=True)
         file.write("\n")
 
 
