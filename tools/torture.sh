@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The program while the system fails it (tests/torture): every n-th call instead of the spread that ./check takes.
 #   tools/torture.sh [calls|cuts|kills|server|disks]
-# Takes about ten minutes. The last line counts; docs/TESTING.md has a section about it.
+# Takes about twenty minutes. The last line counts; docs/TESTING.md has a section about it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/build.sh check
