@@ -1,7 +1,5 @@
 /* test_keys.c - comparing API keys: what is found, and that the time tells nothing of where a key differs. The same
  * measurement is made with a comparison that stops at the first difference, which it must see. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,8 +16,7 @@ static int begin(void **state) {
     const char *keys[N_KEYS];
     for (int i = 0; i < N_KEYS; i++) {
         memset(texts[i], 'a', LENGTH);
-        snprintf(texts[i] + LENGTH / 2, 4, "%03d", i);
-        texts[i][LENGTH / 2 + 3] = 'a';
+        texts[i][LENGTH / 2] = (char)('0' + i);
         keys[i] = texts[i];
     }
     http_options options = http_options_default();
@@ -45,7 +42,7 @@ static void test_found(void **state) {
         assert_int_equal(index, i);
         for (size_t j = 0; j < LENGTH; j++) { /* one bit of one byte */
             memcpy(key, texts[i], HTTP_KEY_BYTES);
-            key[j] ^= 0x10;
+            key[j] ^= (char)0x80;
             assert_false(http_key_find(&rules, key, LENGTH, &index));
         }
         for (size_t length = 0; length < LENGTH; length++)
