@@ -1,5 +1,6 @@
 /* plot_html.c - the pictures as a page that is one file: no request leaves it. Its script links the pictures: a token
  * that the pointer rests on shows in all of them, and a slider steps the heads through the tokens. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ static bool emit_heads(emitter *json, const plot_trace *trace) {
         if (!heads || seen++ % every) continue;
         for (size_t j = 0; j < cells; j++) {
             double share = maximum > 0 ? (double)heads[j] / maximum : 0;
-            bytes[used++] = share > 0 ? (unsigned char)(share * 255 + 0.5) : 0;
+            bytes[used++] = share > 0 ? (unsigned char)lround(share * 255) : 0;
         }
         emit_token(json, trace, i);
     }

@@ -22,5 +22,7 @@ ex_code eval_fail_memory(ex_error *error, const char *what) {
 }
 
 ex_code eval_fail_system(ex_error *error, const char *path, const char *what) {
-    return eval_fail(error, EX_ERROR_IO, 0, "%s: cannot %s: %s", path, what, strerror(errno));
+    char buffer[128];
+    const char *reason = strerror_r(errno, buffer, sizeof buffer); /* GNU's: the text may not be in the buffer */
+    return eval_fail(error, EX_ERROR_IO, 0, "%s: cannot %s: %s", path, what, reason);
 }

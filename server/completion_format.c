@@ -140,9 +140,10 @@ void format_finish(server_text *out, server_completion *completion, size_t index
 
 static json_t *usage_of(const server_completion *completion) {
     const scheduler_usage usage = scheduler_job_usage(completion->job);
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)usage.n_prompt, "completion_tokens",
-                     (json_int_t)usage.n_generated, "total_tokens", (json_int_t)(usage.n_prompt + usage.n_generated),
-                     "prompt_tokens_details", "cached_tokens", (json_int_t)usage.n_cached);
+    const json_int_t n_prompt = (json_int_t)usage.n_prompt, n_generated = (json_int_t)usage.n_generated;
+    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", n_prompt, "completion_tokens", n_generated,
+                     "total_tokens", n_prompt + n_generated, "prompt_tokens_details", "cached_tokens",
+                     (json_int_t)usage.n_cached);
 }
 
 static json_t *extension_of(const server_completion *completion) {

@@ -71,7 +71,7 @@ void http_rules_close(http_rules *rules) {
 static bool read_port(const char *text, unsigned *port) {
     unsigned long value = 0;
     size_t n = 0;
-    for (; isdigit((unsigned char)text[n]) && n < 6; n++) value = value * 10 + (unsigned long)(text[n] - '0');
+    for (; n < 6 && isdigit((unsigned char)text[n]); n++) value = value * 10 + (unsigned long)(text[n] - '0');
     if (n == 0 || text[n] || value == 0 || value > 65535) return false;
     *port = (unsigned)value;
     return true;

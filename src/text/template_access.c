@@ -221,7 +221,7 @@ static item_slice resolve_slice(const ex_value bounds[3], int64_t length) {
     item_slice slice = {.first = first, .step = step};
     uint64_t distance = step > 0 ? (uint64_t)(end - first) : (uint64_t)(first - end);
     uint64_t size = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
-    if (step > 0 ? end > first : first > end) slice.count = (size_t)((distance - 1) / size + 1);
+    if (step > 0 ? end > first : first > end) slice.count = (size_t)((distance - 1) / size + 1); // NOLINT: size > 0
     return slice;
 }
 
