@@ -341,6 +341,28 @@ static void test_limits(void **state) {
     assert_errors(cases, sizeof cases / sizeof *cases, EX_ERROR_FORMAT);
 }
 
+/* Work that takes neither memory nor output ends because it is charged. */
+static void test_work_is_charged(void **state) {
+    (void)state;
+    static const char *const works[] = {
+        "", "{% if r|sum %}{% endif %}", "{% if z in m %}{% endif %}", "{% if m[z] is defined %}{% endif %}",
+        "{% if z.removeprefix(z) %}{% endif %}", "{% if z.splitlines() %}{% endif %}", "{% if z|int %}{% endif %}",
+        "{% if 1.1|round(300) %}{% endif %}", "{{ 1.2345678901234e-310 }}", "{% if z is sameas z %}{% endif %}",
+    };
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
+        char source[512];
+        int length = snprintf(source, sizeof source,
+                              "{%% set r = range(100000) %%}{%% set z = 'x' * 10**6 %%}{%% set m = {'a': 1} %%}"
+                              "{%% for a in r %%}{%% for b in r %%}%s{%% endfor %%}{%% endfor %%}", works[i]);
+        json_t *inputs = json_object();
+        ex_rendering rendering;
+        ex_error error;
+        assert_int_equal(render(source, (size_t)length, inputs, &rendering, &error), EX_ERROR_FORMAT);
+        assert_non_null(strstr(error.message, "more than 50000000 steps"));
+        json_decref(inputs);
+    }
+}
+
 /* A source of one mebibyte that is `begin`, then `piece` again and again. */
 static ex_code parse_repeated(const char *begin, const char *piece, ex_error *error) {
     size_t size = 1 << 20, at = strlen(begin), n = strlen(piece);
@@ -504,6 +526,7 @@ int main(void) {
         cmocka_unit_test(test_source_must_be_text),
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_work_is_charged),
         cmocka_unit_test(test_deep_sources),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_variables_as_json),

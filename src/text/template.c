@@ -1,6 +1,7 @@
 /* template.c - the contract of template.h: parsing, the values a caller builds, one rendering from start to end. */
 #include "text/template.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,19 @@ bool ex_jinja_charge(ex_jinja_run *run, size_t bytes) {
     run->steps += 1 + (int64_t)(bytes / 64);
     return run->steps <= EX_JINJA_STEPS_MAX ||
            ex_jinja_fail(run, "the template takes more than %d steps", EX_JINJA_STEPS_MAX);
+}
+
+bool ex_jinja_charge_characters(ex_jinja_run *run, const ex_jinja_text *text) {
+    return ex_jinja_charge(run, text->length * EX_JINJA_CHARACTER_COST);
+}
+
+bool ex_jinja_charge_number(ex_jinja_run *run, double number) {
+    bool is_subnormal = fpclassify(number) == FP_SUBNORMAL;
+    return ex_jinja_charge(run, EX_JINJA_NUMBER_COST * (is_subnormal ? 8 : 1));
+}
+
+bool ex_jinja_charge_key(ex_jinja_run *run, ex_value key) {
+    return key.kind != EX_JINJA_TEXT || ex_jinja_charge_characters(run, key.as.text);
 }
 
 bool ex_jinja_enter(ex_jinja_run *run) {

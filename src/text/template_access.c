@@ -88,7 +88,7 @@ bool ex_jinja_iterate(ex_jinja_run *run, ex_value value, const ex_jinja_list **o
         if (!list->consumed) {
             if (list->form == EX_JINJA_FORM_GENERATOR) list->consumed = true; /* the caller's lists are never written */
             *out = list;
-            return true;
+            return ex_jinja_charge(run, list->count * EX_JINJA_ITEM_COST);
         }
         return (*out = ex_jinja_make_list(run, EX_JINJA_FORM_LIST, 0)) != NULL;
     case EX_JINJA_UNDEFINED: return (*out = ex_jinja_make_list(run, EX_JINJA_FORM_LIST, 0)) != NULL;
@@ -102,7 +102,7 @@ bool ex_jinja_length(ex_jinja_run *run, ex_value value, size_t *out) {
     case EX_JINJA_UNDEFINED: return true;
     case EX_JINJA_TEXT:
         *out = ex_jinja_count_characters(value.as.text);
-        return ex_jinja_charge(run, value.as.text->length * 4); /* characters cost more than bytes */
+        return ex_jinja_charge_characters(run, value.as.text);
     case EX_JINJA_MAP: *out = value.as.map->count; return true;
     case EX_JINJA_LOOP: *out = value.as.loop->items->count; return true;
     case EX_JINJA_LIST:
@@ -187,6 +187,7 @@ static bool has_items(ex_value subject) {
 
 bool ex_jinja_item(ex_jinja_run *run, ex_value subject, ex_value key, ex_value *out) {
     if (subject.kind == EX_JINJA_UNDEFINED) return ex_jinja_fail_undefined(run, subject);
+    if (!ex_jinja_charge_key(run, key)) return false;
     bool has_keys = subject.kind == EX_JINJA_MAP || subject.kind == EX_JINJA_NAMESPACE;
     const ex_value *found = has_keys && ex_jinja_is_key(key) ? ex_jinja_map_get(subject.as.map, key) : NULL;
     if (found) {

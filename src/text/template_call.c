@@ -179,7 +179,8 @@ bool ex_jinja_call_macro(ex_jinja_run *run, const ex_jinja_macro *macro, const e
                          ex_value *out) {
     ex_jinja_frame *caller = run->frame, *frame = ex_jinja_frame_new(run, macro->frame);
     ex_value captured = run->captured;
-    if (!frame || !ex_jinja_enter(run)) return false;
+    size_t n_pairs = macro->node->n_keywords * (arguments->n_named + 1); /* each name is looked for among the others */
+    if (!frame || !ex_jinja_enter(run) || !ex_jinja_charge(run, n_pairs * EX_JINJA_ITEM_COST)) return false;
     run->frame = frame;
     bool ok = run_macro(run, macro->node, arguments, out);
     run->frame = caller;

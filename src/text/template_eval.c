@@ -13,12 +13,14 @@ static bool evaluate_literal(ex_jinja_run *run, const ex_jinja_node *node, ex_va
 
 static bool evaluate_name(ex_jinja_run *run, const ex_jinja_node *node, ex_value *out) {
     const ex_jinja_name *name = node->name;
-    for (const ex_jinja_frame *frame = run->frame; frame; frame = frame->parent)
+    for (const ex_jinja_frame *frame = run->frame; frame; frame = frame->parent) {
         for (size_t i = 0; i < frame->count; i++)
             if (frame->bindings[i].name == name) {
                 *out = frame->bindings[i].value;
-                return true;
+                return ex_jinja_charge(run, i * EX_JINJA_BINDING_COST);
             }
+        if (!ex_jinja_charge(run, frame->count * EX_JINJA_BINDING_COST)) return false;
+    }
     const ex_value *variable = ex_jinja_map_find(run->variables, name->text.bytes, name->text.length, name->hash);
     if (variable) {
         *out = *variable;

@@ -114,6 +114,12 @@ FILTER(filter_format) {
 
 /* ---- numbers ---- */
 
+/* A text is read to its end, a number with all its digits. */
+static bool charge_conversion(ex_jinja_run *run, ex_value value) {
+    if (value.kind != EX_JINJA_TEXT) return true;
+    return ex_jinja_charge(run, EX_JINJA_NUMBER_COST) && ex_jinja_charge_characters(run, value.as.text);
+}
+
 /* int(): toward zero; false for what has no integer. */
 static bool to_integer(ex_value value, int64_t base, int64_t *out) {
     double number;
@@ -135,7 +141,7 @@ static bool to_integer(ex_value value, int64_t base, int64_t *out) {
 FILTER(filter_int) {
     int64_t base, integer;
     if (call->subject.kind == EX_JINJA_UNDEFINED) return ex_jinja_fail_undefined(run, call->subject);
-    if (!ex_jinja_integer_slot(run, call, 1, 10, &base)) return false;
+    if (!charge_conversion(run, call->subject) || !ex_jinja_integer_slot(run, call, 1, 10, &base)) return false;
     if (base != 0 && (base < 2 || base > 36)) return ex_jinja_fail(run, "a base must be 0 or between 2 and 36");
     *out = call->given & 1 ? call->slots[0] : ex_jinja_integer(0);
     if (to_integer(call->subject, base, &integer)) *out = ex_jinja_integer(integer);
@@ -146,6 +152,7 @@ FILTER(filter_float) {
     double number;
     ex_value subject = call->subject;
     if (subject.kind == EX_JINJA_UNDEFINED) return ex_jinja_fail_undefined(run, subject);
+    if (!charge_conversion(run, subject)) return false;
     *out = call->given & 1 ? call->slots[0] : ex_jinja_number(0);
     if (ex_jinja_is_number(subject)) *out = ex_jinja_number(ex_jinja_as_number(subject));
     if (subject.kind == EX_JINJA_TEXT &&
@@ -184,6 +191,7 @@ FILTER(filter_round) {
     if (!ex_jinja_is_number(subject)) return ex_jinja_fail_type(run, "expected a number", subject);
     if (!ex_jinja_integer_slot(run, call, 0, 0, &precision)) return false;
     if (precision > 300 || precision < -300) return ex_jinja_fail(run, "this precision is out of range");
+    if (!ex_jinja_charge(run, 2 * EX_JINJA_NUMBER_COST)) return false;
     double scaled = ex_jinja_as_number(subject) * pow(10, (double)precision);
     if (!(call->given & 2) || ex_jinja_is_word(method, "common")) *out = round_common(subject, precision);
     else if (ex_jinja_is_word(method, "ceil")) *out = ex_jinja_number(ceil(scaled) / pow(10, (double)precision));

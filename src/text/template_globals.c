@@ -29,6 +29,7 @@ GLOBAL(global_range) {
     if (bounds[2] == 0) return ex_jinja_fail(run, "the step of a range cannot be zero");
     uint64_t count = range_count(bounds[0], bounds[1], bounds[2]);
     if (count > EX_JINJA_RANGE_MAX) return ex_jinja_fail(run, "a range has at most %d items", EX_JINJA_RANGE_MAX);
+    if (!ex_jinja_charge(run, (size_t)count * EX_JINJA_ITEM_COST)) return false;
     ex_jinja_list *list = ex_jinja_make_list(run, EX_JINJA_FORM_RANGE, (size_t)count);
     if (!list) return false;
     for (uint64_t i = 0; i < count; i++)

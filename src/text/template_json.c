@@ -57,6 +57,7 @@ static bool write_number(ex_jinja_run *run, ex_value value) {
         length = (size_t)snprintf(text, sizeof text, "%lld", (long long)value.as.integer);
     else if (isnan(value.as.number)) return emit_string(run, "NaN");
     else if (isinf(value.as.number)) return emit_string(run, value.as.number < 0 ? "-Infinity" : "Infinity");
+    else if (!ex_jinja_charge_number(run, value.as.number)) return false;
     else length = ex_jinja_format_number(value.as.number, text);
     return ex_jinja_emit(run, text, length, false);
 }

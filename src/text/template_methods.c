@@ -57,6 +57,7 @@ METHOD(text_endswith) { return test_affix(run, call, true, out); }
 static bool remove_affix(ex_jinja_run *run, const ex_jinja_call *call, bool at_end, ex_value *out) {
     const ex_jinja_text *affix, *text = subject(call);
     if (!ex_jinja_text_slot(run, call, 0, &affix)) return false;
+    if (!ex_jinja_charge(run, affix->length)) return false;
     size_t cut = has_affix(text, affix, at_end) ? affix->length : 0;
     return ex_jinja_part_value(run, text, at_end ? 0 : cut, text->length - cut, out);
 }
@@ -87,7 +88,7 @@ static bool find_either(ex_jinja_run *run, const ex_jinja_text *text, const ex_j
                         size_t *found) {
     if (last) return find_last(run, text, needle, text->length, found);
     *found = ex_jinja_find(text, needle, 0);
-    return ex_jinja_charge(run, text->length);
+    return ex_jinja_charge_characters(run, text);
 }
 
 /* find, rfind, index, rindex: the place in characters. */
@@ -112,7 +113,7 @@ METHOD(text_rindex) { return locate(run, call, true, true, out); }
 METHOD(text_count) {
     const ex_jinja_text *needle, *text = subject(call);
     int64_t count = 0;
-    if (!ex_jinja_text_slot(run, call, 0, &needle) || !ex_jinja_charge(run, text->length)) return false;
+    if (!ex_jinja_text_slot(run, call, 0, &needle) || !ex_jinja_charge_characters(run, text)) return false;
     if (needle->length == 0) count = (int64_t)ex_jinja_count_characters(text) + 1;
     for (size_t at = 0; needle->length && (at = ex_jinja_find(text, needle, at)) != SIZE_MAX; at += needle->length) {
         count++;
@@ -209,7 +210,8 @@ static bool split(ex_jinja_run *run, const ex_jinja_call *call, bool back, ex_va
     const ex_jinja_text *separator, *text = subject(call);
     int64_t limit;
     ex_jinja_list *parts = ex_jinja_make_list(run, EX_JINJA_FORM_LIST, 0);
-    if (!parts || !ex_jinja_integer_slot(run, call, 1, -1, &limit) || !ex_jinja_charge(run, text->length)) return false;
+    if (!parts || !ex_jinja_integer_slot(run, call, 1, -1, &limit) || !ex_jinja_charge_characters(run, text))
+        return false;
     *out = ex_jinja_list_value(parts);
     bool ok;
     if (!ex_jinja_given(call, 0)) {
@@ -274,7 +276,7 @@ static bool pad(ex_jinja_run *run, const ex_jinja_call *call, int share, ex_valu
     static const ex_jinja_text space = {.bytes = " ", .length = 1, .trusted = true};
     const ex_jinja_text *fill = &space, *text = subject(call);
     int64_t width, length = (int64_t)ex_jinja_count_characters(text);
-    if (!ex_jinja_integer_slot(run, call, 0, 0, &width)) return false;
+    if (!ex_jinja_charge_characters(run, text) || !ex_jinja_integer_slot(run, call, 0, 0, &width)) return false;
     if (call->given & 2 && !ex_jinja_text_slot(run, call, 1, &fill)) return false;
     if (width > EX_JINJA_WIDTH_MAX || ex_jinja_count_characters(fill) != 1)
         return ex_jinja_fail(run, "the width is too large, or the filling is not one character");
@@ -293,7 +295,7 @@ METHOD(text_zfill) {
     static const ex_jinja_text zero = {.bytes = "0", .length = 1, .trusted = true};
     const ex_jinja_text *text = subject(call);
     int64_t width, length = (int64_t)ex_jinja_count_characters(text);
-    if (!ex_jinja_integer_slot(run, call, 0, 0, &width)) return false;
+    if (!ex_jinja_charge_characters(run, text) || !ex_jinja_integer_slot(run, call, 0, 0, &width)) return false;
     if (width > EX_JINJA_WIDTH_MAX) return ex_jinja_fail(run, "the width is too large");
     size_t start = run->length, sign = text->length > 0 && (text->bytes[0] == '-' || text->bytes[0] == '+');
     return ex_jinja_emit_part(run, text, 0, sign) && emit_padding(run, &zero, width - length) &&
@@ -328,7 +330,7 @@ static bool all_are(ex_jinja_run *run, const ex_jinja_call *call, bool (*has)(ui
         all = has(codepoint);
     }
     *out = ex_jinja_boolean(all);
-    return ex_jinja_charge(run, text->length);
+    return ex_jinja_charge_characters(run, text);
 }
 
 METHOD(text_isdigit) { return all_are(run, call, is_digit, false, out); }
@@ -384,6 +386,7 @@ METHOD(map_get) {
     ex_value key = call->slots[0];
     if (key.kind == EX_JINJA_LIST || key.kind == EX_JINJA_MAP)
         return ex_jinja_fail_type(run, "this cannot be a key", key);
+    if (!ex_jinja_charge_key(run, key)) return false;
     const ex_value *found = ex_jinja_is_key(key) ? ex_jinja_map_get(call->subject.as.map, key) : NULL;
     *out = found ? *found : call->given & 2 ? call->slots[1] : ex_jinja_none();
     return true;

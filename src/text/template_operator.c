@@ -184,6 +184,7 @@ static bool maps_equal(ex_jinja_run *run, const ex_jinja_map *a, const ex_jinja_
     if (a == b || a->count != b->count) return true;
     *out = true;
     for (size_t i = 0; i < a->count && *out; i++) {
+        if (!ex_jinja_charge_key(run, a->entries[i].key)) return false;
         const ex_value *other = ex_jinja_map_get(b, a->entries[i].key);
         *out = other != NULL;
         if (other && !ex_jinja_equal(run, a->entries[i].value, *other, out)) return false;
@@ -272,10 +273,11 @@ bool ex_jinja_contains(ex_jinja_run *run, ex_value container, ex_value item, boo
     case EX_JINJA_TEXT:
         if (item.kind != EX_JINJA_TEXT) return ex_jinja_fail_type(run, "only a text can be in a text", item);
         *out = ex_jinja_find(container.as.text, item.as.text, 0) != SIZE_MAX;
-        return ex_jinja_charge(run, container.as.text->length);
+        return ex_jinja_charge_characters(run, container.as.text);
     case EX_JINJA_MAP:
         if (item.kind == EX_JINJA_LIST || item.kind == EX_JINJA_MAP)
             return ex_jinja_fail_type(run, "this cannot be a key", item);
+        if (!ex_jinja_charge_key(run, item)) return false;
         *out = ex_jinja_is_key(item) && ex_jinja_map_get(container.as.map, item) != NULL;
         return true;
     case EX_JINJA_LIST:

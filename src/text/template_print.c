@@ -195,6 +195,7 @@ static bool print_map(ex_jinja_run *run, const ex_jinja_map *map) {
 
 static bool print_number(ex_jinja_run *run, ex_value value, bool trusted) {
     char text[32];
+    if (value.kind == EX_JINJA_NUMBER && !ex_jinja_charge_number(run, value.as.number)) return false;
     size_t length = value.kind == EX_JINJA_NUMBER
                         ? ex_jinja_format_number(value.as.number, text)
                         : (size_t)snprintf(text, sizeof text, "%lld", (long long)value.as.integer);

@@ -14,6 +14,7 @@ ex_jinja_frame *ex_jinja_frame_new(ex_jinja_run *run, ex_jinja_frame *parent) {
 }
 
 bool ex_jinja_bind(ex_jinja_run *run, ex_jinja_frame *frame, const ex_jinja_name *name, ex_value value) {
+    if (!ex_jinja_charge(run, frame->count * EX_JINJA_BINDING_COST)) return false;
     for (size_t i = 0; i < frame->count; i++)
         if (frame->bindings[i].name == name) {
             frame->bindings[i].value = value;
@@ -182,7 +183,7 @@ static bool render_rounds(ex_jinja_run *run, const ex_jinja_node *node, const ex
     ex_value value = {.kind = EX_JINJA_LOOP, .as.loop = loop};
     for (; loop->index < items->count; loop->index++) {
         frame->count = 0;
-        if (!ex_jinja_bind(run, frame, run->template->loop, value) ||
+        if (!ex_jinja_charge(run, 0) || !ex_jinja_bind(run, frame, run->template->loop, value) ||
             !ex_jinja_assign(run, frame, node->a, items->items[loop->index]) || !ex_jinja_render_body(run, node->c))
             return false;
         ex_jinja_jump jump = run->jump;

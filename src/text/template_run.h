@@ -7,7 +7,11 @@
 enum {
     EX_JINJA_MEMORY_MAX = 256 << 20, /* bytes of values that one rendering may make */
     EX_JINJA_OUTPUT_MAX = 32 << 20,  /* bytes of output and of texts under construction */
-    EX_JINJA_STEPS_MAX = 50000000,   /* tree nodes visited, and 64-byte pieces of text searched or compared */
+    EX_JINJA_STEPS_MAX = 50000000,   /* tree nodes visited, rounds of loops, and 64-byte pieces of work on values */
+    EX_JINJA_CHARACTER_COST = 8,     /* work on each byte of a text that is read character by character */
+    EX_JINJA_ITEM_COST = 32,         /* … on each item of a list that is made or walked through */
+    EX_JINJA_BINDING_COST = 4,       /* … on each name that is passed by on the way to another */
+    EX_JINJA_NUMBER_COST = 4096,     /* … on a number that is rounded, printed or read with all its digits */
     EX_JINJA_DEPTH_MAX = 1200,       /* tree nodes, macros and values inside each other */
     EX_JINJA_RANGE_MAX = 100000,     /* items of range() */
     EX_JINJA_WIDTH_MAX = 1 << 16,    /* columns that a filter pads to, digits that it prints */
@@ -130,8 +134,14 @@ bool ex_jinja_fail_type(ex_jinja_run *run, const char *what, ex_value value);
 
 /* Memory of the run; a NULL has been reported. */
 void *ex_jinja_take(ex_jinja_run *run, size_t count, size_t size);
-/* Counts `bytes` of text, or as many items, that are about to be looked at. */
+/* Counts a step, and one more for each 64 bytes of work. Whatever takes no memory and no output must be charged in
+ * proportion to what it does: nothing else bounds it. */
 bool ex_jinja_charge(ex_jinja_run *run, size_t bytes);
+bool ex_jinja_charge_characters(ex_jinja_run *run, const ex_jinja_text *text);
+/* Printing: the shortest digits of a subnormal number are found by trying. */
+bool ex_jinja_charge_number(ex_jinja_run *run, double number);
+/* The search for a key of a map: a long text is hashed. */
+bool ex_jinja_charge_key(ex_jinja_run *run, ex_value key);
 bool ex_jinja_enter(ex_jinja_run *run);
 
 bool ex_jinja_bind(ex_jinja_run *run, ex_jinja_frame *frame, const ex_jinja_name *name, ex_value value);

@@ -38,9 +38,12 @@ TEST(test_test, call->subject.kind == EX_JINJA_TEXT &&
                     ex_jinja_find_test(call->subject.as.text->bytes, call->subject.as.text->length) != NULL)
 
 /* The same object; small values are the same when they are equal. */
-TEST(test_sameas, call->subject.kind == call->slots[0].kind &&
-                      (ex_jinja_is_key(call->subject) ? ex_jinja_key_equal(call->subject, call->slots[0])
-                                                      : call->subject.as.map == call->slots[0].as.map))
+static bool test_sameas(ex_jinja_run *run, const ex_jinja_call *call, ex_value *out) {
+    ex_value a = call->subject, b = call->slots[0];
+    *out = ex_jinja_boolean(a.kind == b.kind &&
+                            (ex_jinja_is_key(a) ? ex_jinja_key_equal(a, b) : a.as.map == b.as.map));
+    return ex_jinja_charge_key(run, a);
+}
 
 static bool remainder_is(ex_jinja_run *run, const ex_jinja_call *call, ex_value divisor, int64_t wanted,
                          ex_value *out) {
@@ -112,7 +115,7 @@ static bool test_in(ex_jinja_run *run, const ex_jinja_call *call, ex_value *out)
 static bool has_only_case(ex_jinja_run *run, const ex_jinja_call *call, bool wants_upper, ex_value *out) {
     const ex_jinja_text *text;
     bool found = false, other = false;
-    if (!ex_jinja_to_text(run, call->subject, &text) || !ex_jinja_charge(run, text->length)) return false;
+    if (!ex_jinja_to_text(run, call->subject, &text) || !ex_jinja_charge_characters(run, text)) return false;
     for (size_t at = 0; at < text->length;) {
         uint32_t codepoint;
         at += ex_jinja_character(text, at, &codepoint);

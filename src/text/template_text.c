@@ -287,7 +287,7 @@ bool ex_jinja_replace(ex_jinja_run *run, const ex_jinja_text *text, const ex_jin
                       const ex_jinja_text *new, int64_t count, ex_value *out) {
     size_t start = run->length, at = 0;
     if (old->length == 0) return emit_between(run, text, new, count) && ex_jinja_cut_value(run, start, out);
-    if (!ex_jinja_charge(run, text->length)) return false;
+    if (!ex_jinja_charge_characters(run, text)) return false;
     for (; count != 0; count--) {
         size_t found = ex_jinja_find(text, old, at);
         if (found == SIZE_MAX) break;
@@ -314,7 +314,7 @@ static bool is_line_break(uint32_t codepoint) {
 bool ex_jinja_split_lines(ex_jinja_run *run, const ex_jinja_text *text, bool keep_ends, ex_jinja_list **out) {
     size_t first = 0;
     ex_jinja_list *lines = ex_jinja_make_list(run, EX_JINJA_FORM_LIST, 0);
-    if (!lines) return false;
+    if (!lines || !ex_jinja_charge_characters(run, text)) return false;
     for (size_t at = 0; at < text->length;) {
         uint32_t codepoint = 0;
         size_t end = at;
