@@ -4,6 +4,8 @@
 #   tools/install_packages.sh check   the program and its tests
 #   tools/install_packages.sh clang   the same with clang
 #   tools/install_packages.sh fuzz    clang with libFuzzer, besides what check needs
+#   tools/install_packages.sh memory  the same
+#   tools/install_packages.sh coverage|analyse  what counts lines; what reads the sources
 #   tools/install_packages.sh aarch64 what cross-compiles for 64-bit Arm and runs it
 # A need is met when its test succeeds, wherever the thing came from; packages are asked for only after that.
 set -euo pipefail
@@ -25,8 +27,11 @@ run check clang | pkg-config --exists libedit       | libedit-dev       | line e
 check clang     | pkg-config --exists cmocka        | libcmocka-dev     | unit tests
 check clang     | optional librsvg-2.0              | librsvg2-dev      | PNG of entropix plot
 clang           | command -v clang                  | clang             | the second compiler
-fuzz            | command -v clang                  | clang             | the compiler of the fuzz targets
-fuzz            | fuzzer_links                      | libclang-rt-14-dev | libFuzzer and the sanitizers
+fuzz memory     | command -v clang                  | clang             | the compiler of libFuzzer and MemorySanitizer
+fuzz memory     | fuzzer_links                      | libclang-rt-14-dev | libFuzzer and the sanitizers
+coverage        | command -v python3                | python3-minimal   | adds up what gcov counted
+analyse         | command -v clang-tidy             | clang-tidy        | static analysis
+analyse         | command -v cppcheck               | cppcheck          | static analysis
 aarch64         | command -v aarch64-linux-gnu-gcc  | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | the cross compiler
 aarch64         | command -v qemu-aarch64-static    | qemu-user-static  | runs what it builds"
 
