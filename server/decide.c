@@ -313,6 +313,11 @@ json_t *decide_object(json_t *object, ex_score_reducer *reducer, char reason[DEC
 
 json_t *decide(const char *text, size_t length, ex_score_reducer *reducer, char reason[DECIDE_REASON_BYTES]) {
     json_error_t error;
+    const char *zero = length ? memchr(text, 0, length) : NULL;
+    if (zero) { /* jansson passes over one behind a number */
+        snprintf(reason, DECIDE_REASON_BYTES, "a zero byte (column %zu)", (size_t)(zero - text) + 1);
+        return refusal(NULL, reason);
+    }
     json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!object) {
         snprintf(reason, DECIDE_REASON_BYTES, "%s (column %d)", error.text, error.column);

@@ -41,6 +41,11 @@ json_t *request_json(const char *body, size_t length, const request_limits *limi
         request_refuse(problem, 400, NULL, "the body has values in values more than %zu deep", limits->json_depth);
         return NULL;
     }
+    const char *zero = length ? memchr(body, 0, length) : NULL;
+    if (zero) { /* jansson passes over one behind a number */
+        request_refuse(problem, 400, NULL, "the body is not JSON: byte %zu is zero", (size_t)(zero - body));
+        return NULL;
+    }
     json_error_t reason;
     json_t *object = json_loadb(body, length, JSON_REJECT_DUPLICATES, &reason);
     if (!object) {

@@ -2,33 +2,21 @@
  * must be refused ends with status 2 and one line; nothing may end in another way. Arguments: the program, a folder. */
 #include "bad_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+#include "limited.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "entropix.h"
 
-enum { SECONDS = 5, MEGABYTES = 256, OUTPUT_MAX = 4096, N_COMMANDS = 3, REFUSED = 2, TOO_LONG = 128 + SIGALRM };
-
-#ifndef EX_TEST_ADDRESS_SANITIZER
-#define EX_TEST_ADDRESS_SANITIZER 0
-#endif
-
-typedef struct outcome {
-    int status; /* of the process, or 128 and its signal */
-    size_t n_lines;
-    char text[OUTPUT_MAX]; /* what it wrote on standard error */
-} outcome;
+enum { N_COMMANDS = 3 };
 
 typedef struct trial {
     const char *program, *path, *n_tokens;
+    int command; /* the library where it is none of the program's */
     size_t file_bytes;
     unsigned n_files, n_refused, n_runs, n_failed;
 } trial;
@@ -37,24 +25,12 @@ static const struct { const char *name; unsigned bit; } commands[N_COMMANDS] = {
     {"info", BY_INFO}, {"run", BY_EVALUATION}, {"tokenize", BY_TOKENIZE},
 };
 
-/* AddressSanitizer reserves terabytes of addresses, so it runs without the limit. */
-static void limit_memory(size_t file_bytes) {
-    rlim_t bytes = (rlim_t)file_bytes + ((rlim_t)MEGABYTES << 20);
-    if (!EX_TEST_ADDRESS_SANITIZER) setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    alarm(SECONDS * (EX_TEST_ADDRESS_SANITIZER ? 4 : 1));
-}
-
-static void start_program(const trial *t, int command) {
-    int nothing = open("/dev/null", O_RDWR);
-    dup2(nothing, STDIN_FILENO);
-    dup2(nothing, STDOUT_FILENO);
-    if (commands[command].bit == BY_EVALUATION)
+static void start_program(const trial *t) {
+    if (commands[t->command].bit == BY_EVALUATION)
         execl(t->program, t->program, "run", "-m", t->path, "-p", "he", "-n", t->n_tokens, "-t", "1", "--json",
               (char *)NULL);
     else
-        execl(t->program, t->program, commands[command].name, "-m", t->path, (char *)NULL);
-    _exit(127);
+        execl(t->program, t->program, commands[t->command].name, "-m", t->path, (char *)NULL);
 }
 
 static void start_library(const trial *t) {
@@ -68,44 +44,17 @@ static void start_library(const trial *t) {
     exit(code == EX_OK ? 0 : REFUSED);
 }
 
-static void read_lines(int descriptor, outcome *o) {
-    char piece[512];
-    size_t used = 0;
-    for (ssize_t n; (n = read(descriptor, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
-        for (ssize_t i = 0; i < n; i++) {
-            o->n_lines += piece[i] == '\n';
-            if (used + 1 < sizeof o->text) o->text[used++] = piece[i];
-        }
-}
-
-static void shrink(const char *path) {
+static void shrink(const void *context) {
+    const trial *t = context;
     const struct timespec half_a_second = {0, 500000000};
     nanosleep(&half_a_second, NULL);
-    if (truncate(path, 4096) != 0) abort();
+    if (truncate(t->path, 4096) != 0) abort();
 }
 
-/* The library where `command` is none of the program's. */
-static outcome start(const trial *t, int command, bool shrinks) {
-    outcome o = {0};
-    int ends[2], status = 0;
-    fflush(stdout);
-    if (pipe(ends) != 0) abort();
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        limit_memory(t->file_bytes);
-        if (command < N_COMMANDS) start_program(t, command);
-        start_library(t);
-    }
-    close(ends[1]);
-    if (shrinks) shrink(t->path);
-    read_lines(ends[0], &o);
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    o.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return o;
+static void start(const void *context) {
+    const trial *t = context;
+    if (t->command < N_COMMANDS) start_program(t);
+    else start_library(t);
 }
 
 static bool is_right(const bad_row *row, unsigned bit, const outcome *o) {
@@ -126,15 +75,15 @@ static void write_row(trial *t, const bad_row *row) {
 static void try_row(trial *t, const char *table, const bad_row *row) {
     write_row(t, row);
     bool refused = true;
-    for (int command = 0; command <= N_COMMANDS; command++) {
-        unsigned bit = command < N_COMMANDS ? commands[command].bit : BY_LIBRARY;
-        outcome o = start(t, command, false);
+    for (t->command = 0; t->command <= N_COMMANDS; t->command++) {
+        unsigned bit = t->command < N_COMMANDS ? commands[t->command].bit : BY_LIBRARY;
+        outcome o = run_limited(start, NULL, t, t->file_bytes, false);
         t->n_runs++;
         if (row->refused & bit) refused = refused && o.status == REFUSED;
         if (is_right(row, bit, &o)) continue;
         t->n_failed++;
         printf("%s: %s: %s: status %d%s, %zu lines: %s\n", table, row->name,
-               command < N_COMMANDS ? commands[command].name : "library", o.status,
+               t->command < N_COMMANDS ? commands[t->command].name : "library", o.status,
                o.status == TOO_LONG ? " (too long)" : "", o.n_lines, o.text);
     }
     if (row->word) t->n_files++;
@@ -152,7 +101,8 @@ static void try_shrinking(trial *t) {
                          .target = "llama.context_length", .number = 1 << 17};
     write_row(t, &row);
     t->n_tokens = "131000";
-    outcome o = start(t, 1, true);
+    t->command = 1;
+    outcome o = run_limited(start, shrink, t, t->file_bytes, false);
     t->n_files++;
     t->n_runs++;
     if (is_right(&row, BY_EVALUATION, &o)) {
