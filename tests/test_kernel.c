@@ -316,6 +316,25 @@ static void test_softmax(void **state) {
     }
 }
 
+/* A score that is no number must not pass for one that is masked: the others' probabilities are not known then. */
+static void test_softmax_without_numbers(void **state) {
+    (void)state;
+    uint64_t seed = 78;
+    for (const ex_kernels *const *table = supported_tables(); *table; table++)
+        for (size_t n = 1; n <= 700; n = n < 40 ? n + 1 : n * 2)
+            for (int others = 0; others < 3; others++) { /* numbers, masked, NaN */
+                float *row = random_floats(n, -8, 8, &seed);
+                for (size_t i = 0; i < n && others; i++) row[i] = others == 1 ? -INFINITY : NAN;
+                size_t bad = (size_t)random_between(&seed, 0, (double)n);
+                row[bad] = NAN;
+                ex_row_statistics statistics;
+                (*table)->softmax(row, n, n % 2 ? &statistics : NULL);
+                for (size_t i = 0; i < n; i++)
+                    if (i == bad || others != 1) assert_true(isnan(row[i]));
+                free(row);
+            }
+}
+
 static void test_head_deviation(void **state) {
     (void)state;
     uint64_t seed = 5;
@@ -648,7 +667,8 @@ static void test_select(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention_scores), cmocka_unit_test(test_attention_values),
-        cmocka_unit_test(test_softmax),          cmocka_unit_test(test_head_deviation),
+        cmocka_unit_test(test_softmax),          cmocka_unit_test(test_softmax_without_numbers),
+        cmocka_unit_test(test_head_deviation),
         cmocka_unit_test(test_rms_norm),         cmocka_unit_test(test_swiglu),
         cmocka_unit_test(test_add),              cmocka_unit_test(test_read_memory),
         cmocka_unit_test(test_maximum),          cmocka_unit_test(test_exponential_sums),

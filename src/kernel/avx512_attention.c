@@ -186,8 +186,8 @@ static void scale_row(float *row, size_t n, float factor) {
 EX_INLINE void softmax(float *row, size_t n, ex_row_statistics *statistics) {
     const score_sums scores = sum_scores(row, n, statistics != NULL);
     if (statistics) *statistics = (ex_row_statistics){0, 0, 0};
-    if (scores.maximum == -INFINITY) { /* all masked */
-        for (size_t i = 0; i < n; i++) row[i] = 0;
+    if (scores.maximum == -INFINITY) { /* all masked, or not a number */
+        for (size_t i = 0; i < n; i++) row[i] = row[i] == -INFINITY ? 0 : NAN;
         return;
     }
     const exponential_sums sums = exponentiate(row, n, scores.maximum, statistics != NULL);
